@@ -1,0 +1,32 @@
+"""mindgap: from sources to scorecard. `config/default.yaml` is the manual."""
+
+from snakemake.utils import min_version
+
+min_version("9.9")
+
+
+configfile: "config/default.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/embed.smk"
+include: "rules/gap.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    """Everything of the run: tables, figures, scorecard."""
+    default_target: True
+    input:
+        f"results/{RUN}/config.yaml",
+        f"results/{RUN}/scorecard.md",
+        expand("results/{run}/figures/{name}", run=RUN, name=GAP_FIGURES),
+    localrule: True
+
+
+onsuccess:
+    print(read_summary(RUN))

@@ -1,0 +1,56 @@
+"""Check the configuration, name what a run makes, and hash the code that makes it."""
+
+import re
+import sys
+from pathlib import Path
+
+from mindgap.config import check_config, expand_models, read_yaml
+from mindgap.data.sources import find_source
+from mindgap.digest import code_digest
+from mindgap.errors import UserError
+
+ROOT = Path(workflow.basedir)
+
+try:
+    check_config(config, read_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
+    MODELS = {model.name: model for model in expand_models(config)}
+    SOURCES = read_yaml(ROOT / "workflow/sources.yaml")
+    for model in MODELS.values():
+        if model.kind == "features":
+            find_source(SOURCES, model.options["source"], model.options["file"])
+except UserError as error:
+    sys.exit(f"error: {error}")
+
+RUN = config["run"]
+ENCODERS = [name for name, model in MODELS.items() if model.kind == "clip"]
+CARRIERS = [name for name in MODELS if name not in ENCODERS]
+
+
+def one_of(names):
+    """Wildcard constraint that matches the given names and, where there are none, nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+wildcard_constraints:
+    run=re.escape(RUN),
+    model=one_of(MODELS),
+    dataset=one_of({d for model in MODELS.values() for d in model.datasets}),
+
+
+def library(script):
+    """Digest of a script and of everything it imports from the package."""
+    return code_digest(ROOT / "scripts" / f"{script}.py", ROOT / "src/mindgap")
+
+
+def each_embedding(pattern):
+    """Fill `{model}` and `{dataset}` of a pattern with every pair of this run."""
+    return [
+        pattern.format(run=RUN, model=model.name, dataset=dataset)
+        for model in MODELS.values()
+        for dataset in model.datasets
+    ]
+
+
+def caption(name):
+    """Path of a caption of the report."""
+    return str(ROOT / f"workflow/report/{name}.rst")

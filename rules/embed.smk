@@ -1,0 +1,55 @@
+"""What do the encoders make of the pairs?
+
+Writes results/{run}/embeddings/{model}/{dataset}.safetensors: one float32 tensor a modality, not
+normalised, row i beside row i, with its history in the header.
+"""
+
+
+def carried_files(wildcards):
+    """Files behind a model that brings its own embeddings."""
+    options = MODELS[wildcards.model].options
+    if "source" in options:
+        return [f"data/{options['source']}/{options['file']}"]
+    return [address.partition("#")[0] for address in options["modalities"].values()]
+
+
+rule embed_pairs:
+    """Run an encoder over the pictures and captions of a data set."""
+    input:
+        pairs="results/{run}/pairs/{dataset}.parquet",
+    output:
+        "results/{run}/embeddings/{model}/{dataset}.safetensors",
+    log:
+        "results/{run}/logs/embed_pairs/{model}/{dataset}.log",
+    benchmark:
+        "results/{run}/benchmarks/embed_pairs/{model}/{dataset}.tsv"
+    wildcard_constraints:
+        model=one_of(ENCODERS),
+    threads: config["threads"]
+    resources:
+        gpu=1,
+    params:
+        library=library("embed_pairs"),
+        options=lambda w: MODELS[w.model].options,
+        device=config["device"],
+    script:
+        "../scripts/embed_pairs.py"
+
+
+rule import_embeddings:
+    """Check embeddings that somebody else made and store them as ours."""
+    input:
+        carried_files,
+    output:
+        "results/{run}/embeddings/{model}/{dataset}.safetensors",
+    log:
+        "results/{run}/logs/import_embeddings/{model}/{dataset}.log",
+    benchmark:
+        "results/{run}/benchmarks/import_embeddings/{model}/{dataset}.tsv"
+    wildcard_constraints:
+        model=one_of(CARRIERS),
+    params:
+        library=library("import_embeddings"),
+        options=lambda w: MODELS[w.model].options,
+    script:
+        "../scripts/import_embeddings.py"

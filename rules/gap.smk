@@ -1,0 +1,115 @@
+"""How large is the gap, by which measure?
+
+Writes results/{run}/gap/gap.csv (one row a model and data set), cosines.csv (histograms),
+projection.csv (two-dimensional points), and the figures that read them.
+"""
+
+GAP_FIGURES = [f"figure1_{method}.png" for method in config["gap"]["projection"]["methods"]]
+GAP_FIGURES += ["cosines.png"]
+
+
+rule measure_gap:
+    """Measure the gap between the modalities of one model on one data set."""
+    input:
+        "results/{run}/embeddings/{model}/{dataset}.safetensors",
+    output:
+        measures="results/{run}/gap/parts/{model}/{dataset}.gap.csv",
+        cosines="results/{run}/gap/parts/{model}/{dataset}.cosines.csv",
+    log:
+        "results/{run}/logs/measure_gap/{model}/{dataset}.log",
+    benchmark:
+        "results/{run}/benchmarks/measure_gap/{model}/{dataset}.tsv"
+    threads: config["threads"]
+    params:
+        library=library("measure_gap"),
+        options={k: v for k, v in config["gap"].items() if k != "projection"},
+        seed=config["seed"],
+        label=lambda w: MODELS[w.model].label,
+        weights=lambda w: MODELS[w.model].weights,
+    script:
+        "../scripts/measure_gap.py"
+
+
+rule collect_gap:
+    """Put the measures of all models and data sets into one table."""
+    input:
+        measures=each_embedding("results/{run}/gap/parts/{model}/{dataset}.gap.csv"),
+        cosines=each_embedding("results/{run}/gap/parts/{model}/{dataset}.cosines.csv"),
+    output:
+        measures=report(
+            "results/{run}/gap/gap.csv",
+            caption=caption("gap"),
+            category="gap",
+            labels={"what": "measures of the gap", "kind": "table"},
+        ),
+        cosines="results/{run}/gap/cosines.csv",
+    log:
+        "results/{run}/logs/collect_gap.log",
+    localrule: True
+    params:
+        library=library("collect_gap"),
+    script:
+        "../scripts/collect_gap.py"
+
+
+rule project_pairs:
+    """Project both modalities of every model to two dimensions, in one process for one warm-up."""
+    input:
+        each_embedding("results/{run}/embeddings/{model}/{dataset}.safetensors"),
+    output:
+        "results/{run}/gap/projection.csv",
+    log:
+        "results/{run}/logs/project_pairs.log",
+    benchmark:
+        "results/{run}/benchmarks/project_pairs.tsv"
+    params:
+        library=library("project_pairs"),
+        options=config["gap"]["projection"],
+        seed=config["seed"],
+    script:
+        "../scripts/project_pairs.py"
+
+
+rule plot_projection:
+    """Draw Figure 1: both modalities of every model, a thin line for each pair."""
+    input:
+        measures="results/{run}/gap/gap.csv",
+        projection="results/{run}/gap/projection.csv",
+    output:
+        png=report(
+            "results/{run}/figures/figure1_{method}.png",
+            caption=caption("figure1"),
+            category="gap",
+            labels={"what": "Figure 1, {method}", "kind": "figure"},
+        ),
+        pdf="results/{run}/figures/figure1_{method}.pdf",
+    log:
+        "results/{run}/logs/plot_projection/{method}.log",
+    benchmark:
+        "results/{run}/benchmarks/plot_projection/{method}.tsv"
+    params:
+        library=library("plot_projection"),
+    script:
+        "../scripts/plot_projection.py"
+
+
+rule plot_cosines:
+    """Draw the histograms of cosines within and across modalities."""
+    input:
+        "results/{run}/gap/cosines.csv",
+    output:
+        png=report(
+            "results/{run}/figures/cosines.png",
+            caption=caption("cosines"),
+            category="gap",
+            labels={"what": "cosines", "kind": "figure"},
+        ),
+        pdf="results/{run}/figures/cosines.pdf",
+    log:
+        "results/{run}/logs/plot_cosines.log",
+    benchmark:
+        "results/{run}/benchmarks/plot_cosines.tsv"
+    params:
+        library=library("plot_cosines"),
+    script:
+        "../scripts/plot_cosines.py"

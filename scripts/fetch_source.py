@@ -1,0 +1,20 @@
+"""Fetch one file of workflow/sources.yaml."""
+
+import logging
+import os
+
+from mindgap.data.download import fetch
+from mindgap.data.sources import Source
+from mindgap.job import run
+
+
+def main(job):
+    """Fetch `data/{source}/{filename}`."""
+    # Where a verified file came from changes nothing, so the mirror is not a parameter of the job.
+    mirror = os.environ.get("MINDGAP_MIRROR") or job.config["mirror"]
+    wanted = Source(**job.params.wanted)
+    logging.info("from %s", fetch(wanted, job.output[0], mirror))
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

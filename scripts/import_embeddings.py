@@ -1,0 +1,32 @@
+"""Check and store embeddings that somebody else made."""
+
+from dataclasses import replace
+
+from mindgap import __version__
+from mindgap.embed.arrays import features, own_arrays
+from mindgap.embed.store import check_pairs, save_embeddings
+from mindgap.files import sha256
+from mindgap.job import run
+
+
+def main(job):
+    """Read feature arrays, refuse what no measure can use, save the rest."""
+    options = job.params.options
+    if options["kind"] == "features":
+        embeddings = features(job.input[0], options["modalities"])
+    else:
+        embeddings = own_arrays(options["modalities"])
+    check_pairs(embeddings, job.wildcards.model)
+    about = {
+        "model": job.wildcards.model,
+        "dataset": job.wildcards.dataset,
+        "modalities": list(embeddings.rows),
+        "options": dict(options),
+        "files": {str(path): sha256(path) for path in job.input},
+        "versions": {"mindgap": __version__},
+    }
+    save_embeddings(job.output[0], replace(embeddings, about=about))
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

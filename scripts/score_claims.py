@@ -1,0 +1,25 @@
+"""Score the published claims against the tables of this run."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from mindgap.config import read_yaml
+from mindgap.files import write_csv, write_json, write_text
+from mindgap.job import run
+from mindgap.report.claims import FIELDS, check_claims, metrics, score_claims, to_markdown
+
+
+def main(job):
+    """Write the scorecard in three formats, and its counts."""
+    claims = read_yaml(job.input.claims)
+    check_claims(claims, read_yaml(job.input.schema))
+    scores = score_claims(claims, Path(job.output.json).parent, job.wildcards.run)
+    write_json(job.output.json, scores)
+    write_csv(job.output.csv, pd.DataFrame(scores, columns=FIELDS))
+    write_text(job.output.md, to_markdown(scores, job.wildcards.run))
+    write_json(job.output.metrics, metrics(scores))
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

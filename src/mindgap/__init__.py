@@ -1,0 +1,3 @@
+"""mindgap: measure, explain and change the modality gap of multi-modal models."""
+
+__version__ = "0.1.0"

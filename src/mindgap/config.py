@@ -1,0 +1,124 @@
+"""Check a run's configuration and expand it into the models and data sets that it names."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from mindgap.errors import UserError
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model of a run: a name, its definition, and the data sets it embeds."""
+
+    name: str
+    kind: str
+    label: str
+    weights: str
+    datasets: tuple[str, ...]
+    options: dict[str, Any] = field(hash=False)
+
+
+def read_yaml(path: str | Path) -> Any:
+    """Read a YAML file with the safe loader."""
+    with open(path, encoding="utf-8") as stream:
+        return yaml.safe_load(stream)
+
+
+def check_config(config: dict[str, Any], schema: dict[str, Any]) -> None:
+    """Refuse a configuration that does not match `schema`.
+
+    Definitions under `datasets` and `models` are checked against `$defs/dataset_{kind}` and
+    `$defs/model_{kind}`. The error names the key, and for an unknown key the nearest known one.
+    """
+    _check(config, schema, schema, "config")
+    for group in ("dataset", "model"):
+        for name, definition in config[f"{group}s"].items():
+            part = schema["$defs"][f"{group}_{definition['kind']}"]
+            _check(definition, part, schema, f"config: {group}s.{name}")
+        for name in config["select"][f"{group}s"]:
+            if name not in config[f"{group}s"]:
+                near = _nearest(name, config[f"{group}s"])
+                raise UserError(
+                    f"config: select.{group}s names {name!r}, which is not defined{near}"
+                )
+
+
+def _check(value: Any, schema: dict, root: dict, where: str) -> None:
+    validator = Draft202012Validator({**schema, "$defs": root["$defs"]})
+    for error in sorted(validator.iter_errors(value), key=lambda e: [str(p) for p in e.path]):
+        raise UserError(_sentence(error, where))
+
+
+def _sentence(error: ValidationError, where: str) -> str:
+    path = ".".join(str(part) for part in error.absolute_path)
+    at = f"{where}: {path}" if path and where == "config" else f"{where}.{path}" if path else where
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        key = next(k for k in error.instance if k not in known)
+        return f"{at}: unknown key {key!r}{_nearest(key, known)}"
+    if error.validator == "required":
+        missing = next(k for k in error.validator_value if k not in error.instance)
+        return f"{at}: the key {missing!r} is missing"
+    if error.validator == "enum":
+        known = [str(v) for v in error.validator_value]
+        return f"{at}: {error.instance!r} is not known{_nearest(str(error.instance), known)}"
+    if error.validator == "type":
+        want = error.validator_value
+        want = " or ".join(want) if isinstance(want, list) else want
+        return f"{at}: {error.instance!r} is not of type {want}"
+    return f"{at}: {error.message}"
+
+
+def _nearest(word: str, known: Any) -> str:
+    """Sentence part that suggests the nearest of `known`, or lists them all."""
+    known = [str(k) for k in known]
+    lower = {k.lower(): k for k in known}
+    near = difflib.get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
+    if near:
+        return f" (did you mean {lower[near[0]]!r}?)"
+    return f" (known: {', '.join(known)})" if known else ""
+
+
+def expand_models(config: dict[str, Any]) -> list[Model]:
+    """Return the models of a run, in the order of `select.models`.
+
+    An encoder with several seeds becomes one model a seed, named `{name}_s{seed}`, and embeds
+    every selected data set; models that bring features along bring their data set too.
+    """
+    models = []
+    for name in config["select"]["models"]:
+        options = config["models"][name]
+        kind, label = options["kind"], options.get("label", name)
+        weights = options.get("weights", "trained")
+        if kind == "clip":
+            datasets = tuple(config["select"]["datasets"])
+            if not datasets:
+                raise UserError(
+                    f"config: select.datasets is empty, but the model {name!r} needs one to embed"
+                )
+            models += [
+                Model(f"{name}_s{seed}", kind, label, weights, datasets, {**options, "seed": seed})
+                for seed in options["seeds"]
+            ]
+        else:
+            dataset = options.get("dataset", "own")
+            models.append(Model(name, kind, label, weights, (dataset,), options))
+    names = [model.name for model in models]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise UserError(f"config: two models are called {min(twice)!r}; rename one")
+    for model in models:
+        for dataset in model.datasets:
+            if model.kind != "clip" and dataset in config["select"]["datasets"]:
+                raise UserError(
+                    f"config: the model {model.name!r} brings a data set called {dataset!r}, "
+                    "but a selected data set has that name; rename one"
+                )
+    return models

@@ -1,0 +1,1 @@
+"""Chapter `data`: which pairs do we look at?"""

@@ -1,0 +1,108 @@
+"""Fetch a file from a mirror or its own address, verify it, and move it into place."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import pooch
+import requests
+
+from mindgap.data.sources import Source
+from mindgap.errors import UserError
+from mindgap.files import replacing, sha256, write_text
+
+_TRIES = 3
+_TIMEOUT_S = 60
+
+
+def fetch(wanted: Source, target: str | Path, mirror: str | None = None) -> str:
+    """Bring one file to `target` and return the address or path that it came from.
+
+    A mirror (a folder or a base address) is tried first, by `{mirror}/{source}/{filename}` and by
+    `{mirror}/{sha256}`. The file is verified before it gets its name; on a mismatch, a broken
+    download or a missing file a `UserError` is raised and nothing is left behind. A source without
+    a checksum has its sum recorded in `{target}.sha256` at the first download; later downloads are
+    checked against that record.
+    """
+    target = Path(target)
+    record = target.with_name(target.name + ".sha256")
+    expected = wanted.sha256 or (record.read_text().split()[0] if record.exists() else None)
+    misses = []
+    with replacing(target) as part:
+        for address in _addresses(wanted, mirror):
+            if miss := _take(address, part):
+                misses.append(f"{address} ({miss})")
+                continue
+            _verify(part, wanted, expected, address)
+            break
+        else:
+            raise UserError(
+                f"{wanted.source}/{wanted.filename} could not be fetched: {'; '.join(misses)}; "
+                "check the network, or put the file into a mirror folder as "
+                f"{wanted.source}/{wanted.filename} and set MINDGAP_MIRROR to that folder"
+            )
+        found = sha256(part)
+    if wanted.sha256 is None and not record.exists():
+        write_text(record, f"{found}  {target.name}\n")
+    return address
+
+
+def _addresses(wanted: Source, mirror: str | None) -> list[str]:
+    tails = [f"{wanted.source}/{wanted.filename}"] + ([wanted.sha256] if wanted.sha256 else [])
+    base = mirror.rstrip("/") if mirror else ""
+    return [f"{base}/{tail}" for tail in tails if base] + [wanted.url]
+
+
+def _take(address: str, part: Path) -> str | None:
+    """Copy or download `address` to `part`; return why not, if it is not there."""
+    if not address.startswith(("http://", "https://")):
+        path = Path(address.removeprefix("file://"))
+        if not path.is_file():
+            return "no such file"
+        shutil.copyfile(path, part)
+        return None
+    download = pooch.HTTPDownloader(
+        progressbar=os.isatty(2), chunk_size=1 << 20, timeout=_TIMEOUT_S
+    )
+    for left in reversed(range(_TRIES)):
+        try:
+            download(address, str(part), None)
+            return None
+        except requests.HTTPError as error:
+            status = error.response.status_code
+            why, final = f"HTTP status {status}", status < 500
+        except requests.Timeout:
+            why, final = f"no answer within {_TIMEOUT_S} s", False
+        except requests.exceptions.ChunkedEncodingError:
+            why, final = "the download broke off", False
+        except requests.ConnectionError:
+            why, final = "no connection", False
+        except requests.RequestException as error:
+            why, final = f"not a usable address: {type(error).__name__}", True
+        if final or not left:
+            return why
+        logging.info("%s: %s, trying again", address, why)
+    return None
+
+
+def _verify(part: Path, wanted: Source, expected: str | None, address: str) -> None:
+    name = f"{wanted.source}/{wanted.filename}"
+    size = part.stat().st_size
+    if expected and (found := sha256(part)) != expected:
+        short = (
+            f" ({size:,} bytes in place of {wanted.bytes:,}: a truncated download?)"
+            if wanted.bytes and size != wanted.bytes
+            else ""
+        )
+        raise UserError(
+            f"{name} from {address} has the wrong checksum: expected sha256 {expected}, "
+            f"got {found}{short}; nothing was kept, replace that copy"
+        )
+    if wanted.bytes is not None and size != wanted.bytes:
+        raise UserError(
+            f"{name} from {address} has {size:,} bytes in place of {wanted.bytes:,}; "
+            "nothing was kept, try again"
+        )

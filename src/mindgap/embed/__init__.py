@@ -1,0 +1,1 @@
+"""Chapter `embed`: what do the encoders make of the pairs?"""

@@ -1,0 +1,129 @@
+"""Embeddings on disk: one safetensors file a model and data set, with its history in the header."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from mindgap.errors import UserError
+from mindgap.files import replacing
+
+_ITEMS = ".items"
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Embeddings of one data set by one model.
+
+    Attributes
+    ----------
+    rows
+        Modality -> float32 of shape (n, d), as the encoder gives them: *not* normalised. Row i of
+        one modality belongs to row i of another, unless `items` says otherwise.
+    items
+        Modality -> int64 of shape (m,): the item of each row, where items have several rows (say,
+        five captions). Absent where row i is item i.
+    about
+        History: model, data set, checksums, seed, versions.
+    """
+
+    rows: dict[str, np.ndarray]
+    items: dict[str, np.ndarray] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def index(self, modality: str) -> np.ndarray:
+        """Item of each row of a modality, int64 of shape (m,)."""
+        return self.items.get(modality, np.arange(len(self.rows[modality])))
+
+    def first(self, modality: str) -> np.ndarray:
+        """Row of each item, the first one where it has several: float32 of shape (n, d)."""
+        if modality not in self.items:
+            return self.rows[modality]
+        _, firsts = np.unique(self.items[modality], return_index=True)
+        return self.rows[modality][firsts]
+
+
+def check_rows(rows: np.ndarray, name: str) -> None:
+    """Refuse rows that no measure can use: wrong shape, too few, not finite, zero."""
+    if rows.ndim != 2:
+        raise UserError(
+            f"{name}: an array of shape {rows.shape}, but embeddings have the shape (n, d): "
+            "one row an item"
+        )
+    if len(rows) == 0 or rows.shape[1] == 0:
+        raise UserError(f"{name}: an empty array of shape {rows.shape}; give at least two rows")
+    if len(rows) == 1:
+        raise UserError(f"{name}: one row only; the gap needs at least two pairs")
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        raise UserError(
+            f"{name}: NaN or infinity in {_these(~finite)}; remove those pairs from both "
+            "modalities or embed them again"
+        )
+    zero = ~rows.any(axis=1)
+    if zero.any():
+        raise UserError(
+            f"{name}: {_these(zero)} all zero and cannot be normalised; remove those pairs from "
+            "both modalities or embed them again"
+        )
+
+
+def _these(mask: np.ndarray) -> str:
+    """Name the first rows of a mask: "row 3", "rows 3, 5 and 2 more"."""
+    where = np.flatnonzero(mask)
+    if len(where) == 1:
+        return f"row {where[0]}"
+    more = f" and {len(where) - 3} more" if len(where) > 3 else ""
+    return f"rows {', '.join(str(i) for i in where[:3])}{more}"
+
+
+def check_pairs(embeddings: Embeddings, name: str) -> None:
+    """Refuse embeddings whose modalities cannot be compared pair by pair."""
+    for modality, rows in embeddings.rows.items():
+        check_rows(rows, f"{name}, {modality}")
+    lengths = {m: len(np.unique(embeddings.index(m))) for m in embeddings.rows}
+    if len(set(lengths.values())) > 1:
+        counts = ", ".join(f"{n} {m}" for m, n in lengths.items())
+        raise UserError(
+            f"{name}: unpaired lengths ({counts} rows); row i of each must be the same item"
+        )
+    widths = {m: rows.shape[1] for m, rows in embeddings.rows.items()}
+    if len(set(widths.values())) > 1:
+        sizes = ", ".join(f"{m} {d}" for m, d in widths.items())
+        raise UserError(
+            f"{name}: different dimensions ({sizes}); the gap is defined in one shared space"
+        )
+
+
+def save_embeddings(path: str | Path, embeddings: Embeddings) -> None:
+    """Write a safetensors file, whole or not at all."""
+    tensors = {m: np.ascontiguousarray(r, np.float32) for m, r in embeddings.rows.items()}
+    tensors |= {m + _ITEMS: np.asarray(i, np.int64) for m, i in embeddings.items.items()}
+    # One metadata key: the format keeps several in no fixed order, and bytes should repeat.
+    header = {"mindgap": json.dumps(embeddings.about, sort_keys=True)}
+    with replacing(path) as part:
+        save_file(tensors, part, metadata=header)
+
+
+def load_embeddings(path: str | Path) -> Embeddings:
+    """Read a file written by `save_embeddings`; modalities keep their order in `about`."""
+    try:
+        with safe_open(path, "np") as file:
+            about = json.loads((file.metadata() or {}).get("mindgap", "{}"))
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise UserError(
+            f"{path} is not a readable safetensors file ({error}); delete it and run again"
+        ) from error
+    names = about.get("modalities") or sorted(k for k in tensors if not k.endswith(_ITEMS))
+    return Embeddings(
+        {m: tensors[m] for m in names},
+        {m: tensors[m + _ITEMS] for m in names if m + _ITEMS in tensors},
+        about,
+    )

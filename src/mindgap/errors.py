@@ -1,0 +1,9 @@
+"""The one exception that speaks to a user."""
+
+
+class UserError(Exception):
+    """Bad input: one sentence that names what is wrong and what to do about it.
+
+    It ends a job with that sentence and a non-zero exit status, without a traceback; every other
+    exception is a defect of the program and keeps its traceback in the log.
+    """

@@ -1,0 +1,1 @@
+"""Chapter `gap`: how large is the gap, by which measure?"""

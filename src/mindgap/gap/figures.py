@@ -1,0 +1,119 @@
+"""Figures of the chapter `gap`; each reads tables and draws, and computes nothing."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from mindgap.style import modality_colours, use_style
+
+_ROWS = ("trained", "random")
+
+
+def figure_projection(points: pd.DataFrame, gaps: pd.DataFrame, method: str) -> Figure:
+    """Figure 1: both modalities in two dimensions, a thin line for each pair.
+
+    One column a model family and data set, trained weights above random ones.
+
+    Parameters
+    ----------
+    points
+        Columns model, dataset, method, modality, item, x, y.
+    gaps
+        Rows of gap.csv: model, dataset, label, weights, modality_a, modality_b, gap, n.
+    method
+        Which projection to draw.
+    """
+    use_style()
+    gaps = gaps.assign(column=gaps["label"] + "\n" + gaps["dataset"])
+    # Several seeds of one encoder share a cell's place: the first stands for them.
+    gaps = gaps.drop_duplicates(["column", "weights"])
+    columns = list(dict.fromkeys(gaps["column"]))
+    rows = [row for row in _ROWS if (gaps["weights"] == row).any()]
+    figure, axes = plt.subplots(
+        len(rows), len(columns), figsize=(2.1 * len(columns), 2.2 * len(rows) + 0.5), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        sns.despine(ax=axis, left=True, bottom=True)
+    points = points[points["method"] == method]
+    colours = modality_colours([*gaps["modality_a"], *gaps["modality_b"]])
+    for _, cell in gaps.iterrows():
+        axis = axes[rows.index(cell["weights"]), columns.index(cell["column"])]
+        here = points[(points["model"] == cell["model"]) & (points["dataset"] == cell["dataset"])]
+        _clouds(axis, here, cell, colours)
+    for axis, column in zip(axes[0], columns, strict=True):
+        axis.set_title(column)
+    for axis, row in zip(axes[:, 0], rows, strict=True):
+        axis.set_ylabel(f"{row} weights")
+    handles = [
+        plt.Line2D([], [], marker="o", linestyle="", markersize=4, color=c, label=m)
+        for m, c in colours.items()
+    ]
+    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False)
+    figure.tight_layout(rect=(0, 0.22 / (2.2 * len(rows) + 0.5), 1, 1))
+    return figure
+
+
+def _clouds(axis: plt.Axes, points: pd.DataFrame, cell: pd.Series, colours: dict) -> None:
+    ends = [
+        points[points["modality"] == cell[side]].sort_values("item")[["x", "y"]].to_numpy()
+        for side in ("modality_a", "modality_b")
+    ]
+    # All the lines are one picture in the PDF: a thousand paths would make it slow to open.
+    lines = LineCollection(
+        np.stack(ends, axis=1), colors="0.55", linewidths=0.3, alpha=0.25, rasterized=True
+    )
+    axis.add_collection(lines)
+    for end, side in zip(ends, ("modality_a", "modality_b"), strict=True):
+        axis.scatter(*end.T, s=3, linewidths=0, color=colours[cell[side]], rasterized=True)
+    axis.margins(0.06)
+    axis.set_xlabel(f"gap {cell['gap']:.3f}   n = {cell['n']}", fontsize=7.5)
+
+
+def figure_cosines(histograms: pd.DataFrame) -> Figure:
+    """Histograms of cosines within each modality and across, a panel for each model and data set.
+
+    Parameters
+    ----------
+    histograms
+        Columns model, dataset, pairs, low, high, share: share of the pairs in each bin.
+    """
+    use_style()
+    histograms = histograms.assign(
+        panel=histograms["model"] + " on " + histograms["dataset"],
+        density=histograms["share"] / (histograms["high"] - histograms["low"]),
+        cosine=(histograms["low"] + histograms["high"]) / 2,
+    )
+    kinds = list(dict.fromkeys(histograms["pairs"]))
+    names = [kind.removeprefix("within ") for kind in kinds if kind.startswith("within ")]
+    colours = {f"within {m}": c for m, c in modality_colours(names).items()}
+    colours |= {"matched": "0.15", "unmatched": "0.6"}
+    panels = histograms["panel"].nunique()
+    grid = sns.FacetGrid(
+        histograms, col="panel", col_wrap=min(4, panels), height=2.0, aspect=1.35, sharey=False
+    )
+    grid.map_dataframe(_steps, colours=colours)
+    for axis in grid.axes.flat:
+        axis.set(xlim=(-1.02, 1.02), yticks=[], ylabel="")
+        axis.set_xlabel("cosine")
+        sns.despine(ax=axis, left=True)
+    grid.set_titles("{col_name}")
+    handles = [plt.Line2D([], [], color=colours[kind], label=kind) for kind in kinds]
+    grid.figure.legend(handles=handles, loc="lower center", ncols=min(5, len(kinds)), frameon=False)
+    grid.figure.tight_layout(rect=(0, 0.35 / grid.figure.get_figheight(), 1, 1))
+    return grid.figure
+
+
+def _steps(data: pd.DataFrame, colours: dict[str, str], **_: object) -> None:
+    """Draw every kind of pair at one height: a cone at initialisation is a spike of any height."""
+    for kind, part in data.groupby("pairs", sort=False):
+        height = part["density"] / part["density"].max()
+        plt.fill_between(
+            part["cosine"], height, step="mid", color=colours[kind], alpha=0.25, linewidth=0
+        )
+        plt.step(part["cosine"], height, where="mid", color=colours[kind], linewidth=0.9)

@@ -1,0 +1,1 @@
+"""Chapter `report`: do the claims hold?"""

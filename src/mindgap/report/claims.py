@@ -1,0 +1,133 @@
+"""Score the published claims against the tables of a run."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jsonschema import Draft202012Validator
+
+from mindgap.errors import UserError
+from mindgap.report.summary import count_verdicts, summary
+
+FIELDS = (
+    "id",
+    "paper",
+    "figure",
+    "statement",
+    "published",
+    "measured",
+    "tolerance",
+    "verdict",
+    "reason",
+)
+
+
+def check_claims(claims: list[dict[str, Any]], schema: dict[str, Any]) -> None:
+    """Refuse a claims file that does not match its schema or names a claim twice."""
+    for error in Draft202012Validator(schema).iter_errors(claims):
+        where = ".".join(str(part) for part in error.absolute_path)
+        raise UserError(f"claims.yaml: {where}: {error.message}")
+    names = [claim["id"] for claim in claims]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise UserError(f"claims.yaml: two claims are called {min(twice)!r}")
+
+
+def score_claims(
+    claims: list[dict[str, Any]], results: str | Path, run: str
+) -> list[dict[str, Any]]:
+    """Return one scored row a claim, in the order of the claims, with the keys `FIELDS`.
+
+    A claim is read from one cell: column `measured.column` of the row of `measured.table` (a CSV
+    below `results`) where every key of `measured.where` matches. It is judged by `tolerance`
+    (largest distance from `published`) or by `accept` (lowest and highest value, either null). A
+    table or row that this run does not have makes the claim `not_run`.
+    """
+    tables: dict[str, pd.DataFrame | None] = {}
+    return [_score(claim, Path(results), run, tables) for claim in claims]
+
+
+def _score(claim: dict, results: Path, run: str, tables: dict) -> dict[str, Any]:
+    name = claim["measured"]["table"]
+    if name not in tables:
+        path = results / name
+        tables[name] = pd.read_csv(path) if path.exists() else None
+    value, missing = _cell(tables[name], claim["measured"])
+    if missing:
+        runs = " or ".join(f"`{r}`" for r in claim["runs"])
+        verdict, reason = "not_run", f"run `{run}` has no {missing}; answered by run {runs}"
+    else:
+        verdict = "reproduced" if _holds(claim, value) else "differs"
+        reason = claim["why"]
+        if verdict == "differs" and claim["published"] is not None:
+            reason = f"off by {value - claim['published']:+.4g}; {reason}"
+    row = {key: claim[key] for key in ("id", "paper", "figure", "statement", "published")}
+    row |= {"measured": value, "tolerance": tolerance(claim), "verdict": verdict, "reason": reason}
+    return row
+
+
+def _cell(table: pd.DataFrame | None, at: dict) -> tuple[float | None, str | None]:
+    """Return the value of a cell, or what is missing."""
+    if table is None:
+        return None, f"table {at['table']}"
+    for key, value in at["where"].items():
+        if key not in table:
+            raise UserError(f"claims.yaml: {at['table']} has no column {key!r}")
+        table = table[table[key].astype(str) == str(value)]
+    if table.empty:
+        return None, ", ".join(f"{k} {v}" for k, v in at["where"].items())
+    if at["column"] not in table:
+        raise UserError(f"claims.yaml: {at['table']} has no column {at['column']!r}")
+    if len(table) > 1:
+        raise UserError(f"claims.yaml: {len(table)} rows of {at['table']} match {at['where']}")
+    value = float(table[at["column"]].iloc[0])
+    return (value, None) if math.isfinite(value) else (None, f"finite {at['column']}")
+
+
+def _holds(claim: dict, value: float) -> bool:
+    if "tolerance" in claim:
+        # A published value is rounded: half a unit of the last digit must not fail by an ulp.
+        return abs(value - claim["published"]) <= claim["tolerance"] * (1 + 1e-9)
+    low, high = claim["accept"]
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def tolerance(claim: dict[str, Any]) -> str:
+    """Say what a claim accepts, in words."""
+    if "tolerance" in claim:
+        return f"±{claim['tolerance']:g}"
+    low, high = claim["accept"]
+    if high is None:
+        return f"at least {low:g}"
+    return f"at most {high:g}" if low is None else f"{low:g} to {high:g}"
+
+
+def to_markdown(scores: list[dict[str, Any]], run: str) -> str:
+    """Render the scorecard as a Markdown page: the answered claims first, then the others."""
+    lines = [f"# Scorecard of run `{run}`", "", summary(scores, run).partition(": ")[2] + ".", ""]
+    answered = [s for s in scores if s["verdict"] != "not_run"]
+    if answered:
+        lines += [
+            "| | claim | paper | published | measured | accepted | why |",
+            "|---|---|---|---|---|---|---|",
+        ]
+    for s in answered:
+        mark = {"reproduced": "✓", "differs": "✗"}[s["verdict"]]
+        published = "not known" if s["published"] is None else f"{s['published']:g}"
+        lines.append(
+            f"| {mark} | {s['statement']} (`{s['id']}`) | {s['paper']} {s['figure']} | {published} "
+            f"| {s['measured']:.5g} | {s['tolerance']} | {s['reason']} |"
+        )
+    waiting = [s for s in scores if s["verdict"] == "not_run"]
+    if waiting:
+        lines += ["", "## Not run here", ""]
+        lines += [f"- {s['statement']} (`{s['id']}`): {s['reason']}" for s in waiting]
+    return "\n".join(lines) + "\n"
+
+
+def metrics(scores: list[dict[str, Any]]) -> dict[str, Any]:
+    """Counts of the verdicts and the measured value of each answered claim, for comparison."""
+    measured = {s["id"]: s["measured"] for s in scores if s["verdict"] != "not_run"}
+    return {"claims": count_verdicts(scores), "measured": measured}

@@ -1,0 +1,54 @@
+"""One style for all figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import seaborn as sns
+
+from mindgap.files import replacing
+
+mpl.use("Agg")
+
+#: One colour a modality, the same in every figure; text is the one that all models share.
+MODALITY_COLOURS = {
+    "image": "#3b6fb6",
+    "video": "#2a9d8f",
+    "audio": "#8a5fbf",
+    "protein": "#5a8f3c",
+    "text": "#d9772b",
+}
+_MORE = ("#b0413e", "#7a7a7a", "#c2a83e")
+
+
+def use_style() -> None:
+    """Set fonts, sizes and grid for every figure."""
+    sns.set_theme(context="paper", style="ticks", font_scale=0.95)
+    mpl.rcParams.update(
+        {
+            "figure.dpi": 110,
+            "savefig.dpi": 150,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": 9,
+            "pdf.fonttype": 42,
+            "svg.hashsalt": "mindgap",
+        }
+    )
+
+
+def modality_colours(modalities: list[str]) -> dict[str, str]:
+    """Colour of each modality; names without a colour of their own share the spare ones."""
+    unknown = [m for m in dict.fromkeys(modalities) if m not in MODALITY_COLOURS]
+    spare = {m: _MORE[i % len(_MORE)] for i, m in enumerate(unknown)}
+    return {m: MODALITY_COLOURS.get(m) or spare[m] for m in modalities}
+
+
+def save_figure(figure: Any, *paths: str | Path) -> None:
+    """Write a figure to each path, in the format of its suffix, without dates inside."""
+    for path in paths:
+        date = {"CreationDate": None} if str(path).endswith(".pdf") else None
+        with replacing(path) as part:
+            figure.savefig(part, bbox_inches="tight", metadata=date)
