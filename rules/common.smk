@@ -51,6 +51,14 @@ def each_embedding(pattern):
     ]
 
 
+def carried_files(wildcards):
+    """Files behind a model that brings its own embeddings."""
+    options = MODELS[wildcards.model].options
+    if "source" in options:
+        return [f"data/{options['source']}/{options['file']}"]
+    return [address.partition("#")[0] for address in options["modalities"].values()]
+
+
 def caption(name):
     """Path of a caption of the report."""
     return str(ROOT / f"workflow/report/{name}.rst")

@@ -11,6 +11,7 @@ rule fetch_source:
         "data/{source}/{filename}",
     log:
         "data/.log/{source}/{filename}.log",
+    localrule: True
     params:
         library=library("fetch_source"),
         wanted=lambda w: vars(find_source(SOURCES, w.source, w.filename)),
@@ -39,6 +40,7 @@ rule save_config:
         "results/{run}/config.yaml",
     log:
         "results/{run}/logs/save_config.log",
+    localrule: True
     params:
         library=library("save_config"),
         config=config,

@@ -5,14 +5,6 @@ normalised, row i beside row i, with its history in the header.
 """
 
 
-def carried_files(wildcards):
-    """Files behind a model that brings its own embeddings."""
-    options = MODELS[wildcards.model].options
-    if "source" in options:
-        return [f"data/{options['source']}/{options['file']}"]
-    return [address.partition("#")[0] for address in options["modalities"].values()]
-
-
 rule embed_pairs:
     """Run an encoder over the pictures and captions of a data set."""
     input:

@@ -40,6 +40,9 @@ def figure_projection(points: pd.DataFrame, gaps: pd.DataFrame, method: str) -> 
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         sns.despine(ax=axis, left=True, bottom=True)
+    for i, j in np.ndindex(axes.shape):
+        if not ((gaps["weights"] == rows[i]) & (gaps["column"] == columns[j])).any():
+            axes[i, j].text(0.5, 0.5, "not in this run", ha="center", color="0.6", fontsize=7.5)
     points = points[points["method"] == method]
     colours = modality_colours([*gaps["modality_a"], *gaps["modality_b"]])
     for _, cell in gaps.iterrows():

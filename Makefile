@@ -1,0 +1,69 @@
+# `make reproduce` and `make test` do all their own set-up; a second call installs nothing.
+
+CONFIG ?= config/default.yaml
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# More options for Snakemake, e.g. make reproduce ARGS="--cores 8"
+ARGS   ?=
+# A run's name is the config's, or the default's where an overlay does not say.
+RUN     = $(shell $(BIN)/python -c "import sys, yaml; print((yaml.safe_load(open(sys.argv[1])) or {}).get('run', 'embedded'))" $(CONFIG))
+PINS   := requirements.lock pyproject.toml
+
+.PHONY: help setup reproduce report test lint format lock clean
+
+help:  ## print this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
+
+setup:  ## make .venv with the exact versions of requirements.lock
+	@cat $(PINS) | cmp -s - $(VENV)/installed || $(MAKE) --no-print-directory install
+
+.PHONY: install
+install:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: $(PYTHON) is older than 3.11; install a newer one and call make PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv; \
+	  else \
+	    echo "error: this Python cannot make virtual environments; install it first: sudo apt-get install python3-venv" >&2; exit 1; \
+	  fi
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@cat $(PINS) > $(VENV)/installed
+
+reproduce: setup  ## run everything: make reproduce [CONFIG=config/published.yaml]
+	@$(BIN)/snakemake --configfile $(CONFIG) $(ARGS)
+	@$(MAKE) --no-print-directory report CONFIG=$(CONFIG)
+
+# The HTML report is made anew only where something of the run is newer than it.
+report: setup  ## write results/{run}/report.html for a finished run
+	@page=results/$(RUN)/report.html; \
+	if [ ! -e $$page ] || [ -n "$$(find results/$(RUN) -newer $$page -type f -print -quit)" ]; then \
+	  $(BIN)/snakemake --configfile $(CONFIG) --report $$page >/dev/null 2>results/$(RUN)/logs/report.log \
+	    || { cat results/$(RUN)/logs/report.log >&2; exit 1; }; touch $$page; \
+	fi; echo "report: $$page"
+
+test: setup lint  ## lint, format, unit, golden and workflow tests
+	@$(BIN)/python -m pytest
+
+lint: setup
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . && $(BIN)/snakefmt --check . 2>/dev/null \
+	  || { echo "error: lint or format; 'make format' mends what can be mended" >&2; $(BIN)/ruff check .; exit 1; }
+
+format: setup  ## format code and rules
+	@$(BIN)/ruff check --quiet --fix .; $(BIN)/ruff format --quiet .; $(BIN)/snakefmt . 2>/dev/null
+
+# Newest versions that pyproject.toml admits, from a fresh environment. torch is pinned without a
+# local suffix, and what its GPU build brings along is left to that build's own pins.
+lock:  ## write requirements.lock anew
+	$(PYTHON) -m venv --clear $(VENV)-lock
+	$(VENV)-lock/bin/pip install --quiet torch==2.13.0
+	$(VENV)-lock/bin/pip install --quiet '.[test]' hatchling editables
+	{ sed -n '/^#/p' requirements.lock; $(VENV)-lock/bin/pip freeze --exclude mindgap \
+	  | grep -viE '^(nvidia-|cuda-|triton)' | sed -E 's/^(torch==[0-9.]+).*/\1/'; } > requirements.tmp
+	mv requirements.tmp requirements.lock; rm -rf $(VENV)-lock
+
+clean:  ## remove the environment and caches; results and downloads stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache; find . -name __pycache__ -prune -exec rm -rf {} +
