@@ -30,3 +30,7 @@ rule all:
 
 onsuccess:
     print(read_summary(RUN))
+
+
+onerror:
+    print(read_errors(log))

@@ -4,7 +4,7 @@ Reads the tables of the other chapters and writes the scorecard, once for people
 twice for programs (scorecard.json, scorecard.csv), and its counts as metrics.json.
 """
 
-from mindgap.report.summary import read_summary
+from mindgap.report.summary import read_errors, read_summary
 
 
 rule score_claims:

@@ -244,13 +244,14 @@ def _tone(shape: str, colour: str, size: str, motion: str) -> np.ndarray:
 
 def _png(frames: list[Image.Image]) -> bytes:
     stream = io.BytesIO()
-    clip = (
-        {"save_all": True, "append_images": frames[1:], "loop": 0}
-        | {"duration": 1000 * CLIP_S / len(frames), "default_image": False}
-        if len(frames) > 1
-        else {}
-    )
-    frames[0].save(stream, "PNG", compress_level=1, **clip)
+    clip = {}
+    if len(frames) > 1:
+        # Equal frames are merged where they also blend alike, and a clip of a scene that stands
+        # still would lose its length; on opaque frames the two ways of blending are the same.
+        blend = [i % 2 for i in range(len(frames))]
+        duration = 1000 * CLIP_S / len(frames)
+        clip = {"append_images": frames[1:], "loop": 0, "duration": duration, "blend": blend}
+    frames[0].save(stream, "PNG", compress_level=1, save_all=len(frames) > 1, **clip)
     return stream.getvalue()
 
 

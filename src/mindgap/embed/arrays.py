@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mindgap.embed.store import Embeddings
+from mindgap.embed.store import Embeddings, check_rows
 from mindgap.errors import UserError
 
 _KINDS = ".npy, .npz or .safetensors"
@@ -38,7 +38,7 @@ def read_array(address: str) -> np.ndarray:
     except UserError:
         raise
     except Exception as error:
-        if "allow_pickle" in str(error):
+        if "allow_pickle" in str(error) or "Python objects" in str(error):
             raise UserError(
                 f"{path} holds pickled Python objects, which can run code when they are read; "
                 "save a plain numeric array with numpy.save"
@@ -71,4 +71,7 @@ def features(path: str, modalities: list[str]) -> Embeddings:
 
 def own_arrays(files: dict[str, str]) -> Embeddings:
     """Read a user's own arrays, one file a modality."""
-    return Embeddings({m: np.asarray(read_array(f), np.float32) for m, f in files.items()})
+    rows = {m: np.asarray(read_array(file), np.float32) for m, file in files.items()}
+    for modality, file in files.items():
+        check_rows(rows[modality], f"{modality} in {file}")
+    return Embeddings(rows)

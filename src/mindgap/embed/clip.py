@@ -130,9 +130,12 @@ def preprocess(picture: Image.Image, size: int) -> np.ndarray:
     """
     picture = picture.convert("RGB")
     scale = size / min(picture.size)
-    width, height = (max(size, round(side * scale)) for side in picture.size)
+    # Truncated sides and a rounded offset, as the transforms that OpenAI's code is built from.
+    width, height = (
+        size if side == min(picture.size) else int(side * scale) for side in picture.size
+    )
     picture = picture.resize((width, height), Image.Resampling.BICUBIC)
-    left, top = (width - size) // 2, (height - size) // 2
+    left, top = round((width - size) / 2), round((height - size) / 2)
     picture = picture.crop((left, top, left + size, top + size))
     return ((np.asarray(picture, np.float32) / 255 - MEAN) / STD).transpose(2, 0, 1)
 

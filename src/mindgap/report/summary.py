@@ -33,3 +33,9 @@ def read_summary(run: str) -> str:
         if s["verdict"] == "differs"
     ]
     return "\n".join([*lines, f"  see {path.with_suffix('.md')}"])
+
+
+def read_errors(logs: list[str]) -> str:
+    """Return the sentences with which jobs ended, from the workflow's own logs, each once."""
+    lines = [x for log in logs for x in Path(log).read_text(encoding="utf-8").splitlines()]
+    return "\n".join(dict.fromkeys(line for line in lines if line.startswith("error: ")))

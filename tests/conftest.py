@@ -1,0 +1,41 @@
+"""Shared fixtures: the repository, clouds of embeddings, the mirror."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root():
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def mirror():
+    """Folder of real data; tests that need it are skipped, visibly, where it is not given."""
+    folder = os.environ.get("MINDGAP_MIRROR")
+    if not folder:
+        pytest.skip("MINDGAP_MIRROR is not set: no published files to compare with")
+    return Path(folder)
+
+
+def make_clouds(n, d, seed=0, gap=1.0, noise=0.3):
+    """Two clouds of paired, unnormalised float32 rows around different centres."""
+    rng = np.random.default_rng(seed)
+    shared = rng.standard_normal((n, d))
+    centres = rng.standard_normal((2, d)) * gap
+    return [
+        (rng.uniform(0.5, 2, (n, 1)) * (c + shared + noise * rng.standard_normal((n, d)))).astype(
+            np.float32
+        )
+        for c in centres
+    ]
+
+
+@pytest.fixture
+def clouds():
+    return make_clouds

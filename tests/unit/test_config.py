@@ -1,0 +1,88 @@
+import copy
+
+import pytest
+
+from mindgap.config import check_config, expand_models, read_yaml
+from mindgap.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def schema(root):
+    return read_yaml(root / "workflow/schemas/config.schema.yaml")
+
+
+@pytest.fixture
+def config(root):
+    return copy.deepcopy(read_yaml(root / "config/default.yaml"))
+
+
+def test_default_is_valid_and_every_key_is_described(config, schema):
+    check_config(config, schema)
+    assert all("description" in part for part in schema["properties"].values())
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda c: c.update(sede=1), "config: unknown key 'sede' (did you mean 'seed'?)"),
+        (
+            lambda c: c["gap"].update(bootstrp=1),
+            "config: gap: unknown key 'bootstrp' (did you mean 'bootstrap'?)",
+        ),
+        (
+            lambda c: c["models"]["vitb32_random"].update(batchsize=8),
+            "config: models.vitb32_random: unknown key 'batchsize' (did you mean 'batch_size'?)",
+        ),
+        (
+            lambda c: c["models"]["vitb32_random"].update(kind="clop"),
+            "config: models.vitb32_random.kind: 'clop' is not known (did you mean 'clip'?)",
+        ),
+        (
+            lambda c: c["select"].update(models=["vitb32"]),
+            "config: select.models names 'vitb32', which is not defined "
+            "(did you mean 'vitb32_random'?)",
+        ),
+        (lambda c: c["datasets"]["shapes"].pop("items"), "the key 'items' is missing"),
+        (lambda c: c.update(seed="x"), "config: seed: 'x' is not of type integer"),
+        (lambda c: c["gap"].update(confidence=1.5), "config: gap.confidence: 1.5 is greater"),
+        (lambda c: c.update(run="a/b"), "config: run: 'a/b' does not match"),
+    ],
+)
+def test_a_mistake_is_refused_in_one_sentence(config, schema, change, sentence):
+    change(config)
+    with pytest.raises(UserError) as error:
+        check_config(config, schema)
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_seeds_become_models_and_carriers_bring_their_set(config):
+    config["models"]["vitb32_random"]["seeds"] = [3, 5]
+    config["models"]["mine"] = {"kind": "arrays", "modalities": {"image": "a.npy", "text": "b.npy"}}
+    config["select"]["models"].append("mine")
+    models = expand_models(config)
+    assert [m.name for m in models] == ["vitb32_random_s3", "vitb32_random_s5", "mine"]
+    assert models[0].datasets == ("shapes", "digits")
+    assert models[2].datasets == ("own",)
+    assert models[1].options["seed"] == 5
+
+
+def test_names_must_not_collide(config):
+    config["models"]["mine"] = {
+        "kind": "arrays",
+        "dataset": "shapes",
+        "modalities": {"image": "a.npy", "text": "b.npy"},
+    }
+    config["select"]["models"].append("mine")
+    with pytest.raises(UserError, match="rename one"):
+        expand_models(config)
+
+
+def test_every_shipped_config_is_valid_over_the_default(root, schema):
+    from snakemake.utils import update_config
+
+    for path in sorted((root / "config").glob("*.yaml")):
+        config = read_yaml(root / "config/default.yaml")
+        update_config(config, read_yaml(path))
+        check_config(config, schema)
+        expand_models(config)

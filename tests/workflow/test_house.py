@@ -1,0 +1,133 @@
+"""The rules of the house: lint, file lengths, pins, what is imported when."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+LIMITS = {"Snakefile": 50, "rules/*.smk": 150, "scripts/*.py": 60, "src/mindgap/**/*.py": 300}
+
+
+def test_file_lengths(root):
+    for pattern, most in LIMITS.items():
+        for path in root.glob(pattern):
+            lines = len(path.read_text().splitlines())
+            assert lines <= most, f"{path.relative_to(root)} has {lines} lines"
+
+
+def test_no_large_file_and_no_result_is_tracked(root):
+    names = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True).stdout
+    for name in names.splitlines():
+        assert not name.startswith(("results/", "data/", ".snakemake/")), name
+        if (root / name).exists():
+            assert (root / name).stat().st_size <= 500_000, name
+
+
+def test_each_script_has_its_rule(root):
+    rules = "".join(path.read_text() for path in (root / "rules").glob("*.smk"))
+    names = set(re.findall(r"^rule (\w+):", rules, re.MULTILINE))
+    assert {path.stem for path in (root / "scripts").glob("*.py")} == names
+    for name in names:
+        body = re.search(rf"rule {name}:\n(.*?)(?=\n\n\n|\Z)", rules, re.DOTALL)[1]
+        assert body.lstrip().startswith('"""'), f"{name} does not say what it is for"
+        assert f'library("{name}")' in body, f"{name} does not hash its code"
+        assert "log:" in body, name
+        assert "benchmark:" in body or "localrule: True" in body, name
+
+
+def test_snakemake_lint(house):
+    """One known lint stays: all rules share one locked environment, so none names its own."""
+    text = house.run("snakemake", "--lint", check=False).both
+    assert set(re.findall(r"^    \* (.*):$", text, re.MULTILINE)) <= {
+        "Specify a conda environment or container for each rule."
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        (
+            "import mindgap.config, mindgap.digest, mindgap.data.sources, mindgap.report.summary",
+            "torch transformers umap pandas sklearn matplotlib requests",
+        ),
+        ("import mindgap.gap.measures, mindgap.embed.store", "torch transformers umap matplotlib"),
+        ("import mindgap.gap.figures", "torch transformers umap sklearn"),
+        ("import mindgap.data.sets", "torch transformers umap matplotlib"),
+    ],
+)
+def test_heavy_imports_stay_out(code, absent):
+    check = f"import sys; {code}; print([m for m in {absent.split()} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def locked(root):
+    lines = (root / "requirements.lock").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return {pin.name.lower().replace("_", "-"): str(pin.specifier) for pin in pins}
+
+
+def test_lock_holds_every_dependency_exactly(root):
+    import tomllib
+
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    pins = locked(root)
+    assert pins["torch"] == "==2.13.0"
+    assert all(re.fullmatch(r"==[0-9][^,+]*", pin) for pin in pins.values())
+    wanted = (
+        project["project"]["dependencies"] + project["project"]["optional-dependencies"]["test"]
+    )
+    for text in [*wanted, *project["build-system"]["requires"]]:
+        need = Requirement(text)
+        pin = pins[need.name.lower().replace("_", "-")]
+        assert need.specifier.contains(pin.removeprefix("==")), text
+
+
+def test_environment_is_the_lock(root):
+    from importlib.metadata import version
+
+    for name, pin in locked(root).items():
+        assert version(name).partition("+")[0] == pin.removeprefix("=="), name
+
+
+def test_conda_takes_its_pins_from_the_lock(root):
+    import tomllib
+
+    environment = yaml.safe_load((root / "environment.yml").read_text())
+    conda = [d for d in environment["dependencies"] if isinstance(d, str)]
+    (pip,) = [d["pip"] for d in environment["dependencies"] if isinstance(d, dict)]
+    assert pip == ["-r requirements.lock", "-e ."]
+    assert {re.split("[=<>]", d)[0] for d in conda} == {"python", "pip", "make", "git"}
+    python = next(d for d in conda if d.startswith("python=")).split("=")[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    assert Requirement(f"python{project['requires-python']}").specifier.contains(python)
+
+
+def test_readme_names_every_figure_and_run(root):
+    readme = (root / "README.md").read_text()
+    for path in (root / "config").glob("*.yaml"):
+        assert f"config/{path.name}" in readme
+    for rule in re.findall(r"^rule (plot_\w+):", (root / "rules/gap.smk").read_text(), re.M):
+        assert rule in readme
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", readme):
+        assert (root / target).exists(), target
+
+
+def test_project_speaks_of_itself_alone(root):
+    words = re.compile("/wo" + r"rk/|/ro" + r"ot/|pypi\.|files\.pythonhosted")
+    names = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True).stdout
+    for name in names.splitlines():
+        if (root / name).suffix in {
+            ".py",
+            ".smk",
+            ".md",
+            ".yaml",
+            ".yml",
+            ".toml",
+            ".lock",
+            ".cff",
+        }:
+            assert not words.search((root / name).read_text()), name

@@ -1,0 +1,245 @@
+"""Whole runs: every config dry, smoke wet, nothing twice, edits re-run their dependants only."""
+
+import hashlib
+import json
+import os
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+SMOKE = "config/smoke.yaml"
+GAP_AND_AFTER = {
+    "measure_gap": 4,
+    "collect_gap": 1,
+    "score_claims": 1,
+    "plot_cosines": 1,
+    "plot_projection": 2,
+}
+
+
+def tables(house, run="smoke"):
+    folder = house.path / "results" / run
+    files = [*folder.rglob("*.csv"), *folder.rglob("*.safetensors"), *folder.rglob("*.parquet")]
+    return {
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files
+    }
+
+
+@pytest.mark.parametrize("config", ["default", "published", "smoke"])
+def test_dry_run_of_every_config(house, config):
+    plan = house.plan(f"config/{config}.yaml")
+    assert plan["score_claims"] == 1
+    assert plan.get("fetch_source", 0) == (8 if config == "published" else 0)
+
+
+def test_every_config_is_dry_run(root):
+    assert {p.stem for p in (root / "config").glob("*.yaml")} == {"default", "published", "smoke"}
+
+
+def test_a_typo_is_refused_with_the_nearest_key(house):
+    done = house.run("snakemake", "-n", "--config", "devise=cpu", check=False)
+    assert done.returncode != 0
+    assert "error: config: unknown key 'devise' (did you mean 'device'?)" in done.both
+    assert "Traceback" not in done.both
+
+
+def test_smoke_run_leaves_everything(smoke):
+    results = smoke.path / "results/smoke"
+    scores = json.loads((results / "scorecard.json").read_text())
+    fields = "id paper figure statement published measured tolerance verdict reason".split()
+    assert all(list(score) == fields for score in scores)
+    verdicts = [score["verdict"] for score in scores]
+    counts = {v: verdicts.count(v) for v in ("reproduced", "differs", "not_run")}
+    assert counts["reproduced"] >= 2
+    assert counts["differs"] == 0
+    line = ", ".join(f"{n} {v.replace('_', ' ')}" for v, n in counts.items())
+    assert f"scorecard of run `smoke`: {len(scores)} claims: {line}" in smoke.first.both
+    assert json.loads((results / "metrics.json").read_text())["claims"] == counts
+    assert len(pd.read_csv(results / "scorecard.csv")) == len(scores)
+    gaps = pd.read_csv(results / "gap/gap.csv")
+    assert {"model", "dataset", "gap", "n", "d", "gap_low", "gap_high"} <= set(gaps)
+    assert len(gaps) == 4
+    assert gaps.drop(columns=["label", "weights"]).notna().all().all()
+    for name in ("figure1_umap", "figure1_svd", "cosines"):
+        for kind in ("png", "pdf"):
+            assert (results / f"figures/{name}.{kind}").stat().st_size > 10_000
+    assert "seed: 0" in (results / "config.yaml").read_text()
+
+
+def test_second_run_does_nothing(smoke):
+    assert "Nothing to be done" in smoke.snakemake(SMOKE).both
+
+
+def test_file_times_decide_nothing(smoke):
+    rng = np.random.default_rng(0)
+    before = {}
+    for path in smoke.path.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts:
+            before[path] = path.stat()
+            when = int(rng.integers(1, 1_750_000_000))  # a clock from the future is refused
+            os.utime(path, (when, when))
+    assert "Nothing to be done" in smoke.snakemake(SMOKE, "-n").both
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("src/mindgap/gap/retrieval.py", GAP_AND_AFTER),
+        ("src/mindgap/gap/figures.py", {"plot_cosines": 1, "plot_projection": 2}),
+        ("src/mindgap/report/claims.py", {"score_claims": 1}),
+        ("scripts/measure_gap.py", GAP_AND_AFTER),
+        (
+            "src/mindgap/embed/clip.py",
+            {**GAP_AND_AFTER, "embed_pairs": 4, "project_pairs": 1},
+        ),
+    ],
+)
+def test_an_edit_reruns_its_dependants_only(smoke, file, expected):
+    path = smoke.path / file
+    old, times = path.read_text(), path.stat()
+    try:
+        path.write_text(old + "\n_EDITED = True\n")
+        os.utime(path, (times.st_atime, times.st_mtime - 1e6))  # an old file time hides nothing
+        assert smoke.plan(SMOKE) == expected
+    finally:
+        path.write_text(old)
+    assert smoke.plan(SMOKE) == {}
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (("  bootstrap: 100", "  bootstrap: 120"), {**GAP_AND_AFTER, "save_config": 1}),
+        (
+            ("neighbours: 5", "neighbours: 6"),
+            {"project_pairs": 1, "plot_projection": 2, "save_config": 1},
+        ),
+    ],
+)
+def test_an_option_reruns_its_chapter_and_no_embedding(smoke, edit, expected):
+    config = smoke.path / SMOKE
+    old = config.read_text()
+    assert edit[0] in old
+    try:
+        config.write_text(old.replace(*edit))
+        assert smoke.plan(SMOKE) == expected
+    finally:
+        config.write_text(old)
+
+
+def test_two_runs_of_one_seed_are_identical(smoke):
+    before = tables(smoke)
+    assert len(before) > 10
+    smoke.snakemake(SMOKE, "--forceall")
+    assert tables(smoke) == before
+
+
+def test_report_opens_without_network(smoke):
+    page = smoke.path / "results/smoke/report.html"
+    smoke.snakemake(SMOKE, "--report", str(page))
+    text = page.read_text()
+    assert len(text) < 10_000_000
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?://", text)
+    for word in ("scorecard.csv", "figure1_umap.png", "gap.csv", "cosines.png"):
+        assert word in text
+
+
+def test_dvc_outs_are_the_outputs_of_the_workflow(smoke):
+    """Each output lies under exactly one out, each out is made, nothing stale lies under them."""
+    import yaml
+
+    stage = yaml.safe_load((smoke.path / "dvc.yaml").read_text())["stages"]["snakemake"]
+    named = [next(iter(out)) for out in stage["outs"] + stage["metrics"]]
+    assert all(list(out.values()) == [{"persist": True}] for out in stage["outs"])
+    outs = [name.replace("${run}", "smoke") for name in named if "${run}" in name]
+    assert set(named) - {n for n in named if "${run}" in n} == {".snakemake/metadata"}
+    lines = smoke.snakemake(SMOKE, "--summary").stdout.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("output_file"))
+    made = {line.split("\t")[0] for line in lines[start + 1 :] if line and line[0] != "-"}
+    assert len(made) > 20
+    for path in made:
+        owners = [out for out in outs if path == out or path.startswith(out + "/")]
+        assert len(owners) == 1, (path, owners)
+    for out in outs:
+        assert any(path == out or path.startswith(out + "/") for path in made), out
+        for file in (smoke.path / out).rglob("*"):
+            assert file.is_dir() or file.relative_to(smoke.path).as_posix() in made, file
+
+
+def test_dvc_repro_records_the_run_and_then_does_nothing(smoke):
+    for command in (["git", "init", "-q"], ["dvc", "init", "-q", "-f"]):
+        smoke.run(*command)
+    smoke.run("dvc", "config", "core.analytics", "false")
+    dvc = smoke.path / "dvc.yaml"
+    line = '  - {run: embedded, options: ""}\n'
+    assert line in dvc.read_text()
+    other = f"  - {{run: smoke, options: --configfile {SMOKE}}}\n"
+    dvc.write_text(dvc.read_text().replace(line, other))
+    assert "Nothing to be done" in smoke.run("dvc", "repro").both
+    assert "Stage 'snakemake' didn't change" in smoke.run("dvc", "repro").both
+    shown = json.loads(smoke.run("dvc", "metrics", "show", "--json").stdout)
+    assert shown[""]["data"]["results/smoke/metrics.json"]["data"]["claims"]["differs"] == 0
+    plots = json.loads(smoke.run("dvc", "plots", "show", "--json").stdout)["data"]
+    values = plots["gap by model and data set"][0]["content"]["data"]["values"]
+    assert len(values) == 4
+    for path in [*(smoke.path / "results").rglob("*"), *smoke.path.glob("*")]:
+        os.utime(path)
+    assert "Nothing to be done" in smoke.snakemake(SMOKE, "-n").both
+
+
+@pytest.fixture(scope="module")
+def own(make_house_module, tmp_path_factory):
+    return make_house_module(tmp_path_factory.mktemp("own"))
+
+
+@pytest.fixture(scope="module")
+def make_house_module(root):
+    from tests.workflow.conftest import House
+
+    return lambda folder: House(root, folder)
+
+
+def write_own(house, image, text):
+    np.save(house.path / "image.npy", image)
+    np.save(house.path / "text.npy", text)
+    (house.path / "mine.yaml").write_text(
+        "run: mine\n"
+        "select: {models: [mine]}\n"
+        "models:\n"
+        "  mine: {kind: arrays, modalities: {image: image.npy, text: text.npy}}\n"
+    )
+
+
+def test_bad_rows_end_in_one_sentence_and_leave_nothing(own, clouds):
+    x, y = clouds(30, 8)
+    y[5] = 0
+    write_own(own, x, y)
+    done = own.snakemake("mine.yaml", check=False)
+    assert done.returncode != 0
+    sentence = "error: text in text.npy: row 5 all zero and cannot be normalised"
+    assert sentence in done.stdout
+    assert "Traceback" not in done.both
+    made = [p for p in (own.path / "results/mine").rglob("*") if p.is_file()]
+    assert not [p for p in made if p.suffix == ".safetensors" or p.name.startswith(".part-")]
+
+
+def test_own_arrays_give_the_same_tables_and_figures(own, clouds):
+    write_own(own, *clouds(60, 8))
+    done = own.snakemake("mine.yaml")
+    assert "scorecard of run `mine`" in done.both
+    results = own.path / "results/mine"
+    (row,) = pd.read_csv(results / "gap/gap.csv").to_dict("records")
+    assert (row["model"], row["dataset"], row["n"], row["d"]) == ("mine", "own", 60, 8)
+    assert (results / "figures/figure1_umap.png").exists()
+    assert (results / "scorecard.md").exists()
+
+
+def test_a_changed_array_is_noticed_by_content(own, clouds):
+    before = (own.path / "image.npy").stat()
+    write_own(own, *clouds(60, 8))
+    assert own.plan("mine.yaml") == {}, "the same bytes with a new time"
+    write_own(own, *clouds(60, 8, seed=1))
+    os.utime(own.path / "image.npy", (before.st_atime, before.st_mtime + 5))
+    assert own.plan("mine.yaml")["import_embeddings"] == 1
