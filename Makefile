@@ -28,7 +28,7 @@ install:
 	  else \
 	    echo "error: this Python cannot make virtual environments; install it first: sudo apt-get install python3-venv" >&2; exit 1; \
 	  fi
-	$(PYTHON) -m venv --clear $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@cat $(PINS) > $(VENV)/installed
