@@ -34,7 +34,9 @@ install:
 	@cat $(PINS) > $(VENV)/installed
 
 reproduce: setup  ## run everything: make reproduce [CONFIG=config/published.yaml]
-	@$(BIN)/snakemake --configfile $(CONFIG) $(ARGS)
+	@[ -f "$(CONFIG)" ] || { echo "error: CONFIG=$(CONFIG): no such file" >&2; exit 1; }
+	@$(BIN)/snakemake --configfile $(CONFIG) $(ARGS) || \
+	  { grep -h '^error: ' "$$(ls -t .snakemake/log/*.log | head -n 1)" | sort -u >&2; exit 1; }
 	@$(MAKE) --no-print-directory report CONFIG=$(CONFIG)
 
 # The HTML report is made anew only where something of the run is newer than it.

@@ -15,6 +15,7 @@ include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/embed.smk"
 include: "rules/gap.smk"
+include: "rules/shift.smk"
 include: "rules/report.smk"
 
 
@@ -24,7 +25,7 @@ rule all:
     input:
         f"results/{RUN}/config.yaml",
         f"results/{RUN}/scorecard.md",
-        expand("results/{run}/figures/{name}", run=RUN, name=GAP_FIGURES),
+        expand("results/{run}/figures/{name}", run=RUN, name=FIGURES),
     localrule: True
 
 

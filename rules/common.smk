@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from mindgap.config import check_config, expand_models, read_yaml
+from mindgap.config import check_config, check_files, expand_models, read_yaml
 from mindgap.data.sources import find_source
 from mindgap.digest import code_digest
 from mindgap.errors import UserError
@@ -18,10 +18,13 @@ try:
     for model in MODELS.values():
         if model.kind == "features":
             find_source(SOURCES, model.options["source"], model.options["file"])
+        if model.kind == "arrays":
+            check_files(model, f"results/{config['run']}/embeddings")
 except UserError as error:
     sys.exit(f"error: {error}")
 
 RUN = config["run"]
+FIGURES = []  # names below results/{run}/figures; each chapter adds its own
 ENCODERS = [name for name, model in MODELS.items() if model.kind == "clip"]
 CARRIERS = [name for name in MODELS if name not in ENCODERS]
 
@@ -57,6 +60,13 @@ def carried_files(wildcards):
     if "source" in options:
         return [f"data/{options['source']}/{options['file']}"]
     return [address.partition("#")[0] for address in options["modalities"].values()]
+
+
+def expected_sum(options):
+    """Checksum that sources.yaml gives for a model's feature file; None for a user's own files."""
+    if "source" in options:
+        return find_source(SOURCES, options["source"], options["file"]).sha256
+    return None
 
 
 def caption(name):

@@ -43,5 +43,6 @@ rule import_embeddings:
     params:
         library=library("import_embeddings"),
         options=lambda w: MODELS[w.model].options,
+        sha256=lambda w: expected_sum(MODELS[w.model].options),
     script:
         "../scripts/import_embeddings.py"

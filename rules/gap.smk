@@ -4,8 +4,8 @@ Writes results/{run}/gap/gap.csv (one row a model and data set), cosines.csv (hi
 projection.csv (two-dimensional points), and the figures that read them.
 """
 
-GAP_FIGURES = [f"figure1_{method}.png" for method in config["gap"]["projection"]["methods"]]
-GAP_FIGURES += ["cosines.png"]
+FIGURES += [f"figure1_{method}.png" for method in config["gap"]["projection"]["methods"]]
+FIGURES += ["cosines.png"]
 
 
 rule measure_gap:
@@ -28,28 +28,6 @@ rule measure_gap:
         weights=lambda w: MODELS[w.model].weights,
     script:
         "../scripts/measure_gap.py"
-
-
-rule collect_gap:
-    """Put the measures of all models and data sets into one table."""
-    input:
-        measures=each_embedding("results/{run}/gap/parts/{model}/{dataset}.gap.csv"),
-        cosines=each_embedding("results/{run}/gap/parts/{model}/{dataset}.cosines.csv"),
-    output:
-        measures=report(
-            "results/{run}/gap/gap.csv",
-            caption=caption("gap"),
-            category="gap",
-            labels={"what": "measures of the gap", "kind": "table"},
-        ),
-        cosines="results/{run}/gap/cosines.csv",
-    log:
-        "results/{run}/logs/collect_gap.log",
-    localrule: True
-    params:
-        library=library("collect_gap"),
-    script:
-        "../scripts/collect_gap.py"
 
 
 rule project_pairs:

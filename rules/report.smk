@@ -6,20 +6,52 @@ twice for programs (scorecard.json, scorecard.csv), and its counts as metrics.js
 
 from mindgap.report.summary import read_errors, read_summary
 
+CLAIM_TABLES = [
+    "gap/gap",
+    "shift/minima",
+    "shift/trends",
+    "shift/sphere_minima",
+    "shift/sphere_curves",
+]
+
+
+rule collect_tables:
+    """Put one table of all models and data sets together."""
+    input:
+        each_embedding("results/{run}/{{chapter}}/parts/{model}/{dataset}.{{table}}.csv"),
+    output:
+        report(
+            "results/{run}/{chapter}/{table}.csv",
+            caption=caption("tables"),
+            category="{chapter}",
+            labels={"what": "{table}.csv", "kind": "table"},
+        ),
+    log:
+        "results/{run}/logs/collect_tables/{chapter}/{table}.log",
+    wildcard_constraints:
+        chapter="gap|shift",
+        table="gap|cosines|minima|trends",
+    localrule: True
+    params:
+        library=library("collect_tables"),
+    script:
+        "../scripts/collect_tables.py"
+
 
 rule score_claims:
     """Compare each published claim with the tables of this run."""
     input:
         claims="workflow/claims.yaml",
         schema="workflow/schemas/claims.schema.yaml",
-        tables=[f"results/{RUN}/gap/gap.csv"],
+        tables=expand("results/{{run}}/{table}.csv", table=CLAIM_TABLES),
     output:
         json="results/{run}/scorecard.json",
-        csv=report(
-            "results/{run}/scorecard.csv",
+        csv="results/{run}/scorecard.csv",
+        html=report(
+            "results/{run}/scorecard.html",
             caption=caption("scorecard"),
             category="scorecard",
-            labels={"what": "claims, published and measured", "kind": "table"},
+            labels={"what": "scorecard", "kind": "table"},
         ),
         md="results/{run}/scorecard.md",
         metrics="results/{run}/metrics.json",

@@ -5,13 +5,19 @@ from dataclasses import replace
 from mindgap import __version__
 from mindgap.embed.arrays import features, own_arrays
 from mindgap.embed.store import check_pairs, save_embeddings
+from mindgap.errors import UserError
 from mindgap.files import sha256
 from mindgap.job import run
 
 
 def main(job):
     """Read feature arrays, refuse what no measure can use, save the rest."""
-    options = job.params.options
+    options, sums = job.params.options, {str(path): sha256(path) for path in job.input}
+    if job.params.sha256 not in (None, *sums.values()):
+        raise UserError(
+            f"{job.input[0]} is not the file of workflow/sources.yaml any more: expected sha256 "
+            f"{job.params.sha256}, got {sums[job.input[0]]}; delete it and run again"
+        )
     if options["kind"] == "features":
         embeddings = features(job.input[0], options["modalities"])
     else:
@@ -22,7 +28,7 @@ def main(job):
         "dataset": job.wildcards.dataset,
         "modalities": list(embeddings.rows),
         "options": dict(options),
-        "files": {str(path): sha256(path) for path in job.input},
+        "files": sums,
         "versions": {"mindgap": __version__},
     }
     save_embeddings(job.output[0], replace(embeddings, about=about))

@@ -15,7 +15,9 @@ def main(job):
     embeddings = load_embeddings(job.input[0])
     a, b = embeddings.rows
     with threadpool_limits(job.threads):
-        row, histograms = measure_gap(embeddings, a, b, seed=job.params.seed, **job.params.options)
+        row, histograms = measure_gap(
+            embeddings, a, b, seed=job.params.seed, threads=job.threads, **job.params.options
+        )
     key = {"model": job.wildcards.model, "dataset": job.wildcards.dataset}
     names = {"label": job.params.label, "weights": job.params.weights}
     write_csv(

@@ -7,7 +7,7 @@ import pandas as pd
 from mindgap.config import read_yaml
 from mindgap.files import write_csv, write_json, write_text
 from mindgap.job import run
-from mindgap.report.claims import FIELDS, check_claims, metrics, score_claims, to_markdown
+from mindgap.report.claims import FIELDS, check_claims, metrics, score_claims, to_html, to_markdown
 
 
 def main(job):
@@ -18,6 +18,7 @@ def main(job):
     write_json(job.output.json, scores)
     write_csv(job.output.csv, pd.DataFrame(scores, columns=FIELDS))
     write_text(job.output.md, to_markdown(scores, job.wildcards.run))
+    write_text(job.output.html, to_html(scores, job.wildcards.run))
     write_json(job.output.metrics, metrics(scores))
 
 

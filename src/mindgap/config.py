@@ -43,11 +43,13 @@ def check_config(config: dict[str, Any], schema: dict[str, Any]) -> None:
         for name, definition in config[f"{group}s"].items():
             part = schema["$defs"][f"{group}_{definition['kind']}"]
             _check(definition, part, schema, f"config: {group}s.{name}")
-        for name in config["select"][f"{group}s"]:
-            if name not in config[f"{group}s"]:
-                near = _nearest(name, config[f"{group}s"])
+    defined = {**config, "landscapes": config["shift"]["landscapes"]}
+    for group, names in config["select"].items():
+        for name in names:
+            if name not in defined[group]:
+                near = _nearest(name, defined[group])
                 raise UserError(
-                    f"config: select.{group}s names {name!r}, which is not defined{near}"
+                    f"config: select.{group} names {name!r}, which is not defined{near}"
                 )
 
 
@@ -74,6 +76,11 @@ def _sentence(error: ValidationError, where: str) -> str:
         want = error.validator_value
         want = " or ".join(want) if isinstance(want, list) else want
         return f"{at}: {error.instance!r} is not of type {want}"
+    if error.validator == "pattern" and at.endswith(("run", "datasets", "models", "landscapes")):
+        return (
+            f"{at}: {error.instance!r} is not a name: it starts with a letter or digit and goes on "
+            "with these or '.', '_', '-'"
+        )
     return f"{at}: {error.message}"
 
 
@@ -122,3 +129,15 @@ def expand_models(config: dict[str, Any]) -> list[Model]:
                     "but a selected data set has that name; rename one"
                 )
     return models
+
+
+def check_files(model: Model, done: str | Path) -> None:
+    """Refuse a model whose own files are missing, unless its embeddings below `done` are there."""
+    for modality, address in model.options["modalities"].items():
+        file = Path(address.partition("#")[0])
+        made = all((Path(done) / model.name / f"{d}.safetensors").exists() for d in model.datasets)
+        if not file.exists() and not made:
+            raise UserError(
+                f"config: models.{model.name}.modalities.{modality}: {file} does not exist "
+                f"(relative paths start at {Path.cwd()})"
+            )

@@ -20,7 +20,7 @@ MODALITY_COLOURS = {
     "protein": "#5a8f3c",
     "text": "#d9772b",
 }
-_MORE = ("#b0413e", "#7a7a7a", "#c2a83e")
+_MORE = ("#b0413e", "#c2a83e", "#d36ba6")
 
 
 def use_style() -> None:

@@ -45,7 +45,7 @@ def test_default_is_valid_and_every_key_is_described(config, schema):
         (lambda c: c["datasets"]["shapes"].pop("items"), "the key 'items' is missing"),
         (lambda c: c.update(seed="x"), "config: seed: 'x' is not of type integer"),
         (lambda c: c["gap"].update(confidence=1.5), "config: gap.confidence: 1.5 is greater"),
-        (lambda c: c.update(run="a/b"), "config: run: 'a/b' does not match"),
+        (lambda c: c.update(run="a/b"), "config: run: 'a/b' is not a name"),
     ],
 )
 def test_a_mistake_is_refused_in_one_sentence(config, schema, change, sentence):

@@ -47,6 +47,11 @@ def test_unreadable_files(tmp_path):
     np.save(tmp_path / "cut.npy", ROWS)
     (tmp_path / "cut.npy").write_bytes((tmp_path / "cut.npy").read_bytes()[:-8])
     assert "cut.npy cannot be read" in refused(read_array, str(tmp_path / "cut.npy"))
+    (tmp_path / "text.npy").write_text("1 2 3")
+    assert "it is none of them" in refused(read_array, str(tmp_path / "text.npy"))
+    np.save(tmp_path / "huge.npy", np.full((3, 2), 1e300))
+    files = {"image": f"{tmp_path}/huge.npy", "text": f"{tmp_path}/huge.npy"}
+    assert "beyond the range of float32" in refused(own_arrays, files)
     (tmp_path / "x.csv").write_text("1,2")
     assert ".csv is not read; give .npy" in refused(read_array, str(tmp_path / "x.csv"))
     np.save(tmp_path / "words.npy", np.array(["a", "b"]))

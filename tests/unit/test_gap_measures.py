@@ -91,6 +91,7 @@ def test_two_points_have_known_measures():
     for name, value in expected.items():
         assert row[name] == pytest.approx(value, abs=1e-9), name
     assert np.isnan(row["effective_rank_a"])
+    assert np.isnan(m.effective_rank(unit_rows(np.full((50, 7), 0.3))))
     assert histograms["within image"][-1] == 15
     assert histograms["matched"].sum() == 6
     assert histograms["unmatched"].sum() == 30
@@ -100,6 +101,26 @@ def test_mmd_of_two_points():
     """All distances are 0 or sqrt 2; 36 of 66 pairs differ, so the width is sqrt 2."""
     x, y = np.tile([1.0, 0], (6, 1)), np.tile([0, 1.0], (6, 1))
     assert m.mmd(x, y) == pytest.approx(np.sqrt(2 - 2 * np.exp(-0.5)))
+
+
+def test_mmd_is_unbiased_for_paired_rows():
+    """Equal distributions, strongly paired: the mean of MMD^2 over many sets is zero."""
+    rng = np.random.default_rng(0)
+    values = []
+    for _ in range(300):
+        shared = rng.standard_normal((20, 5))
+        x, y = (unit_rows(shared + 0.3 * rng.standard_normal((20, 5))) for _ in range(2))
+        values.append(m.squared_mmd(x, y))
+    assert abs(np.mean(values)) < 4 * np.std(values) / np.sqrt(300)
+
+
+def test_ceiling_of_recall_is_what_a_perfect_model_gets():
+    x = np.eye(6)
+    y = np.eye(6)[[0, 1, 2, 2, 4, 4]]  # items 2 to 5 share their texts in twos
+    row, _ = measure(x[[0, 1, 2, 2, 4, 4]] + 0.0, y)
+    assert row["recall_ceiling_ab"] == pytest.approx(2 / 6)
+    assert row["recall_at_1_ab"] == pytest.approx(2 / 6)
+    assert row["distinct_b"] == 4
 
 
 def test_identical_modalities_have_no_gap(pair):

@@ -5,7 +5,7 @@ import pytest
 
 from mindgap.config import read_yaml
 from mindgap.errors import UserError
-from mindgap.report.claims import FIELDS, check_claims, metrics, score_claims, to_markdown
+from mindgap.report.claims import FIELDS, check_claims, metrics, score_claims, to_html, to_markdown
 from mindgap.report.summary import count_verdicts, read_summary
 
 CLAIM = {
@@ -48,7 +48,7 @@ def test_verdicts(results):
     assert (row["verdict"], row["measured"], row["tolerance"]) == ("reproduced", 0.86, "±0.01")
     row = score(results, published=0.8)
     assert row["verdict"] == "differs"
-    assert row["reason"].startswith("off by +0.06")
+    assert row["reason"].startswith("[P] off by +0.06")
     assert score(results, accept=[0.9, None])["verdict"] == "differs"
     row = score(results, accept=[None, 0.9], published=None)
     assert (row["verdict"], row["tolerance"]) == ("reproduced", "at most 0.9")
@@ -101,6 +101,10 @@ def test_page_counts_and_lists(results, tmp_path, monkeypatch):
     page = to_markdown(scores, "mine")
     assert "3 claims: 1 reproduced, 1 differs, 1 not run." in page
     assert page.index("`b`") < page.index("## Not run here") < page.index("`c`")
+    assert "a \\| b" in to_markdown([{**scores[0], "reason": "a | b"}], "mine")
+    html = to_html(scores, "mine")
+    assert html.count("<tr") == 3
+    assert "1 reproduced, 1 differs" in html
     assert count_verdicts(scores) == {"reproduced": 1, "differs": 1, "not_run": 1}
     assert metrics(scores)["measured"] == {"a-gap": 0.86, "b": 0.86}
     monkeypatch.chdir(tmp_path)

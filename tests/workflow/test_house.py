@@ -110,8 +110,9 @@ def test_readme_names_every_figure_and_run(root):
     readme = (root / "README.md").read_text()
     for path in (root / "config").glob("*.yaml"):
         assert f"config/{path.name}" in readme
-    for rule in re.findall(r"^rule (plot_\w+):", (root / "rules/gap.smk").read_text(), re.M):
-        assert rule in readme
+    rules = "".join(path.read_text() for path in (root / "rules").glob("*.smk"))
+    for rule in re.findall(r"^rule (plot_\w+):", rules, re.MULTILINE):
+        assert f"`{rule}`" in readme
     for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", readme):
         assert (root / target).exists(), target
 

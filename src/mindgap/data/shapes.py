@@ -214,14 +214,15 @@ def _mask(shape: str, size: str, side: int) -> np.ndarray:
     return inside.reshape(cells, 8, cells, 8).mean(axis=(1, 3)).astype(np.float32)
 
 
-#: Strength of the harmonics 1, 2, 3, ... that make the timbre of a shape.
+#: Strength of the harmonics 1, 2, 3, ... that make the timbre of a shape. The first is always the
+#: strongest, so that the pitch, and with it the colour, is heard whatever the shape.
 _TIMBRES = {
     "circle": (1.0,),
     "square": (1.0, 0, 1 / 3, 0, 1 / 5),
-    "triangle": (1.0, 0, -1 / 9, 0, 1 / 25),
-    "diamond": (1.0, 1 / 2, 1 / 3, 1 / 4),
-    "cross": (0.2, 1.0),
-    "ring": (0.3, 0, 0.3, 1.0),
+    "triangle": (1.0, 0.7),
+    "diamond": (1.0, 0.5, 0.5, 0.5),
+    "cross": (1.0, 0, 0, 0.6),
+    "ring": (1.0, 0, 0, 0, 0.6),
 }
 
 

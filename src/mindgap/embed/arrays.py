@@ -38,12 +38,14 @@ def read_array(address: str) -> np.ndarray:
     except UserError:
         raise
     except Exception as error:
-        if "allow_pickle" in str(error) or "Python objects" in str(error):
+        pickled = "allow_pickle" in str(error) or "Python objects" in str(error)
+        if pickled and Path(path).read_bytes()[:1] in (b"\x93", b"\x80", b"P"):
             raise UserError(
                 f"{path} holds pickled Python objects, which can run code when they are read; "
                 "save a plain numeric array with numpy.save"
             ) from error
-        raise UserError(f"{path} cannot be read as {_KINDS}: {error}") from error
+        why = "it is none of them" if pickled else error
+        raise UserError(f"{path} cannot be read as {_KINDS}: {why}") from error
     if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
         raise UserError(f"{path} holds {array.dtype} values; embeddings are real numbers")
     return array
@@ -71,7 +73,12 @@ def features(path: str, modalities: list[str]) -> Embeddings:
 
 def own_arrays(files: dict[str, str]) -> Embeddings:
     """Read a user's own arrays, one file a modality."""
-    rows = {m: np.asarray(read_array(file), np.float32) for m, file in files.items()}
+    rows = {}
     for modality, file in files.items():
-        check_rows(rows[modality], f"{modality} in {file}")
+        given, name = read_array(file), f"{modality} in {file}"
+        check_rows(given, name)
+        with np.errstate(over="ignore"):
+            rows[modality] = np.asarray(given, np.float32)
+        if not np.isfinite(rows[modality]).all() or not rows[modality].any(axis=1).all():
+            raise UserError(f"{name}: values beyond the range of float32; scale the rows first")
     return Embeddings(rows)

@@ -57,7 +57,7 @@ def check_rows(rows: np.ndarray, name: str) -> None:
             "one row an item"
         )
     if len(rows) == 0 or rows.shape[1] == 0:
-        raise UserError(f"{name}: an empty array of shape {rows.shape}; give at least two rows")
+        raise UserError(f"{name}: an empty array of shape {rows.shape}; give two rows or more")
     if len(rows) == 1:
         raise UserError(f"{name}: one row only; the gap needs at least two pairs")
     finite = np.isfinite(rows).all(axis=1)

@@ -1,15 +1,21 @@
 """Statistics of all pairs of rows: closed forms where there are any, tiles where there are none.
 
 No function here holds an n x n matrix. Rows are unit vectors in float64; a pair of a row with
-itself is left out.
+itself is left out. A tile is one matrix product and one pass over its entries, and every thread
+works on tiles of its own; results are added in the order of the tiles, so they do not depend on
+the number of threads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
+import numba as nb
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 TILE = 1024  # rows and columns of a tile: 8 MB of float64
 
@@ -57,48 +63,82 @@ class PairStatistics:
     uniformity: float
     counts: np.ndarray
 
+    def quantile(self, share: float) -> float:
+        """Cosine below which a share of the pairs lies, to within one bin.
 
-def within_statistics(x: np.ndarray, bins: int, tile: int = TILE) -> PairStatistics:
+        Read off the histogram, linear within a bin and cut at the extremes: with b bins the error
+        is below 2/b.
+        """
+        edges = np.linspace(-1, 1, len(self.counts) + 1)
+        below = np.concatenate([[0], np.cumsum(self.counts)]) / self.pairs
+        value = np.interp(share, below, edges)
+        return float(np.clip(value, self.minimum, self.maximum))
+
+
+def within_statistics(
+    x: np.ndarray, bins: int, tile: int = TILE, threads: int = 1
+) -> PairStatistics:
     """Statistics over the pairs i < j of unit rows `x`."""
-    return _collect(_within_tiles(x, tile), bins)
+    starts = range(0, len(x), tile)
+    jobs = ((i, j, 1 if i == j else 0) for i in starts for j in starts if j >= i)
+    return _collect(x, x, jobs, bins, tile, threads)
 
 
-def cross_statistics(x: np.ndarray, y: np.ndarray, bins: int, tile: int = TILE) -> PairStatistics:
+def cross_statistics(
+    x: np.ndarray, y: np.ndarray, bins: int, tile: int = TILE, threads: int = 1
+) -> PairStatistics:
     """Statistics over the pairs i != j of unit rows x_i and y_j: the unmatched pairs."""
-    return _collect(_cross_tiles(x, y, tile), bins)
+    starts = range(0, len(x), tile)
+    jobs = ((i, j, 2 if i == j else 0) for i in starts for j in starts)
+    return _collect(x, y, jobs, bins, tile, threads)
 
 
 def histogram(cosines: np.ndarray, bins: int) -> np.ndarray:
     """Count cosines in equal bins between -1 and 1; rounding beyond the ends falls inside."""
-    index = ((cosines.ravel() + 1.0) * (bins / 2)).astype(np.int32)
-    np.clip(index, 0, bins - 1, out=index)
-    return np.bincount(index, minlength=bins)
+    square = np.ascontiguousarray(cosines, np.float64).reshape(1, -1)
+    return _pass(square, 0, bins)[-1]
 
 
-def _within_tiles(x: np.ndarray, tile: int) -> Iterator[np.ndarray]:
-    for i in range(0, len(x), tile):
-        block = x[i : i + tile]
-        square = block @ block.T
-        yield square[np.triu_indices(len(block), 1)]
-        for j in range(i + tile, len(x), tile):
-            yield block @ x[j : j + tile].T
+def _collect(
+    x: np.ndarray,
+    y: np.ndarray,
+    jobs: Iterator[tuple[int, int, int]],
+    bins: int,
+    tile: int,
+    threads: int,
+) -> PairStatistics:
+    def work(job: tuple[int, int, int]) -> tuple:
+        i, j, skip = job
+        return _pass(x[i : i + tile] @ y[j : j + tile].T, skip, bins)
 
-
-def _cross_tiles(x: np.ndarray, y: np.ndarray, tile: int) -> Iterator[np.ndarray]:
-    for i in range(0, len(x), tile):
-        for j in range(0, len(y), tile):
-            square = x[i : i + tile] @ y[j : j + tile].T
-            yield square[~np.eye(*square.shape, dtype=bool)] if i == j else square
-
-
-def _collect(tiles: Iterator[np.ndarray], bins: int) -> PairStatistics:
     pairs, low, high, potential = 0, np.inf, -np.inf, 0.0
     counts = np.zeros(bins, np.int64)
-    for cosines in tiles:
-        if cosines.size == 0:
-            continue
-        pairs += cosines.size
-        low, high = min(low, cosines.min()), max(high, cosines.max())
-        counts += histogram(cosines, bins)
-        potential += np.exp(4.0 * (cosines - 1.0)).sum()  # |x - y|^2 = 2 - 2 cos
+    # Threads take whole tiles, so the products inside them run on one thread each.
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        while some := list(islice(jobs, 64)):
+            for n, least, most, part, bars in pool.map(work, some):
+                pairs, potential = pairs + n, potential + part
+                low, high = min(low, least), max(high, most)
+                counts += bars
     return PairStatistics(pairs, float(low), float(high), float(np.log(potential / pairs)), counts)
+
+
+@nb.njit(nogil=True, cache=True)
+def _pass(cosines: np.ndarray, skip: int, bins: int) -> tuple:
+    """One pass over a tile: pairs, minimum, maximum, sum exp(-2 |x - y|^2), histogram.
+
+    `skip` leaves out nothing (0), the diagonal and what is below it (1), or the diagonal (2).
+    """
+    counts = np.zeros(bins, np.int64)
+    low, high, potential, pairs = np.inf, -np.inf, 0.0, 0
+    half = bins / 2
+    for i in range(cosines.shape[0]):
+        for j in range(i + 1 if skip == 1 else 0, cosines.shape[1]):
+            if skip == 2 and i == j:
+                continue
+            cosine = cosines[i, j]
+            low, high = min(low, cosine), max(high, cosine)
+            potential += np.exp(4.0 * (cosine - 1.0))  # |x - y|^2 = 2 - 2 cos
+            counts[min(max(int((cosine + 1.0) * half), 0), bins - 1)] += 1
+            pairs += 1
+    return pairs, low, high, potential, counts

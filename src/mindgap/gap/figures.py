@@ -30,8 +30,10 @@ def figure_projection(points: pd.DataFrame, gaps: pd.DataFrame, method: str) -> 
     """
     use_style()
     gaps = gaps.assign(column=gaps["label"] + "\n" + gaps["dataset"])
-    # Several seeds of one encoder share a cell's place: the first stands for them.
-    gaps = gaps.drop_duplicates(["column", "weights"])
+    # Models with one label share a cell, as the seeds of an encoder do: the first stands for them.
+    place = ["column", "weights"]
+    gaps["models"] = gaps.groupby(place)["model"].transform("size")
+    gaps = gaps.drop_duplicates(place)
     columns = list(dict.fromkeys(gaps["column"]))
     rows = [row for row in _ROWS if (gaps["weights"] == row).any()]
     figure, axes = plt.subplots(
@@ -75,7 +77,10 @@ def _clouds(axis: plt.Axes, points: pd.DataFrame, cell: pd.Series, colours: dict
     for end, side in zip(ends, ("modality_a", "modality_b"), strict=True):
         axis.scatter(*end.T, s=3, linewidths=0, color=colours[cell[side]], rasterized=True)
     axis.margins(0.06)
-    axis.set_xlabel(f"gap {cell['gap']:.3f}   n = {cell['n']}", fontsize=7.5)
+    axis.set_aspect("equal", adjustable="datalim")
+    drawn = f", {len(lines.get_segments())} drawn" if len(ends[0]) < cell["n"] else ""
+    others = f"\n{cell['model']}, 1 of {cell['models']} models" if cell["models"] > 1 else ""
+    axis.set_xlabel(f"gap {cell['gap']:.3f}   n = {cell['n']}{drawn}{others}", fontsize=7.5)
 
 
 def figure_cosines(histograms: pd.DataFrame) -> Figure:
@@ -92,7 +97,7 @@ def figure_cosines(histograms: pd.DataFrame) -> Figure:
         density=histograms["share"] / (histograms["high"] - histograms["low"]),
         cosine=(histograms["low"] + histograms["high"]) / 2,
     )
-    kinds = list(dict.fromkeys(histograms["pairs"]))
+    kinds = _order(histograms["pairs"])
     names = [kind.removeprefix("within ") for kind in kinds if kind.startswith("within ")]
     colours = {f"within {m}": c for m, c in modality_colours(names).items()}
     colours |= {"matched": "0.15", "unmatched": "0.6"}
@@ -104,6 +109,7 @@ def figure_cosines(histograms: pd.DataFrame) -> Figure:
     for axis in grid.axes.flat:
         axis.set(xlim=(-1.02, 1.02), yticks=[], ylabel="")
         axis.set_xlabel("cosine")
+        axis.tick_params(labelbottom=True)
         sns.despine(ax=axis, left=True)
     grid.set_titles("{col_name}")
     handles = [plt.Line2D([], [], color=colours[kind], label=kind) for kind in kinds]
@@ -112,9 +118,16 @@ def figure_cosines(histograms: pd.DataFrame) -> Figure:
     return grid.figure
 
 
+def _order(kinds: pd.Series) -> list[str]:
+    """Kinds of pairs in the order in which they are drawn and named: matched ones on top."""
+    across = {"unmatched": 1, "matched": 2}
+    return sorted(dict.fromkeys(kinds), key=lambda kind: across.get(kind, 0))
+
+
 def _steps(data: pd.DataFrame, colours: dict[str, str], **_: object) -> None:
     """Draw every kind of pair at one height: a cone at initialisation is a spike of any height."""
-    for kind, part in data.groupby("pairs", sort=False):
+    for kind in _order(data["pairs"]):
+        part = data[data["pairs"] == kind]
         height = part["density"] / part["density"].max()
         plt.fill_between(
             part["cosine"], height, step="mid", color=colours[kind], alpha=0.25, linewidth=0

@@ -60,7 +60,7 @@ def effective_rank(x: np.ndarray) -> float:
     centred = x - x.mean(axis=0)
     gram = centred.T @ centred if len(x) > x.shape[1] else centred @ centred.T
     values = np.linalg.eigvalsh(gram).clip(min=0)
-    if values.sum() <= 0:
+    if values.sum() <= 1e-12 * len(x):  # rounding, where unit rows are all equal
         return float("nan")
     share = values / values.sum()
     share = share[share > 0]
@@ -85,12 +85,12 @@ def joint_spectrum(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
     }
 
 
-def mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """Maximum mean discrepancy with a Gaussian kernel of median width.
+def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
+    """Unbiased estimate of the squared maximum mean discrepancy, Gaussian kernel of median width.
 
-    Gretton et al., JMLR 2012: k = exp(-|a - b|^2 / (2 s^2)), s the median distance of all pairs of
-    the pooled rows; the square root of the unbiased estimate of MMD^2, zero where that is negative.
-    Holds a (2n, 2n) matrix.
+    Gretton et al., JMLR 2012, equation 4: k = exp(-|a - b|^2 / (2 s^2)), s the median distance of
+    all pairs of the pooled rows. It sums over i != j everywhere: a matched pair is not two
+    independent draws. Can be negative. Holds a (2n, 2n) matrix.
     """
     n = len(x)
     pooled = np.concatenate([x, y])
@@ -100,8 +100,14 @@ def mmd(x: np.ndarray, y: np.ndarray) -> float:
         return 0.0
     kernel = np.exp(squares / (-2.0 * width), out=squares)
     np.fill_diagonal(kernel, 0.0)
-    within = (kernel[:n, :n].sum() + kernel[n:, n:].sum()) / (n * (n - 1))
-    return float(np.sqrt(max(0.0, within - 2.0 * kernel[:n, n:].mean())))
+    within = kernel[:n, :n].sum() + kernel[n:, n:].sum()
+    across = kernel[:n, n:].sum() - np.trace(kernel[:n, n:])
+    return float((within - 2.0 * across) / (n * (n - 1)))
+
+
+def mmd(x: np.ndarray, y: np.ndarray) -> float:
+    """Maximum mean discrepancy: the root of `squared_mmd`, zero where that is negative."""
+    return float(np.sqrt(max(0.0, squared_mmd(x, y))))
 
 
 def separability(x: np.ndarray, y: np.ndarray, folds: int, seed: int) -> float:
@@ -136,6 +142,7 @@ def measure_gap(
     max_pairs: int,
     bins: int,
     seed: int,
+    threads: int = 1,
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Measure the gap between two modalities.
 
@@ -153,17 +160,20 @@ def measure_gap(
         Bins of the histograms.
     seed
         Seed of the bootstrap, the sample and the folds.
+    threads
+        Threads for the statistics of all pairs.
 
     Returns
     -------
     One row of measures, and the histograms of the cosines `within a`, `within b`, `matched` and
-    `unmatched` (int64 counts over equal bins between -1 and 1).
+    `unmatched` (int64 counts over equal bins between -1 and 1). `gap_low` and `gap_high` bound the
+    population's gap, which `gap` overestimates and `gap_unbiased` does not.
     """
     check_pairs(embeddings, f"{embeddings.about.get('model', 'embeddings')}")
     x, y = (unit_rows(embeddings.first(m)) for m in (a, b))
     n = len(x)
-    in_a, in_b = within_statistics(x, bins), within_statistics(y, bins)
-    across = cross_statistics(x, y, bins)
+    in_a, in_b = (within_statistics(rows, bins, threads=threads) for rows in (x, y))
+    across = cross_statistics(x, y, bins, threads=threads)
     matched = np.einsum("ij,ij->i", x, y)
     sample = np.sort(np.random.default_rng(seed).permutation(n)[:max_pairs])
     gap = modality_gap(x, y)
@@ -183,8 +193,8 @@ def measure_gap(
         "mmd": mmd(x[sample], y[sample]),
         "separability": separability(x[sample], y[sample], folds, seed),
         **joint_spectrum(x, y),
-        "distinct_a": len(np.unique(x, axis=0)),
-        "distinct_b": len(np.unique(y, axis=0)),
+        **_repeats(x, "a", "ba"),
+        **_repeats(y, "b", "ab"),
     }
     columns, names = [x - y, matched[:, None]], ["cosine_matched"]
     for direction, (q, g) in {"ab": (a, b), "ba": (b, a)}.items():
@@ -249,6 +259,19 @@ def _cosines(
         "cosine_max_unmatched": across.maximum,
         "cosine_all": everything,
         "relative_gap": relative_gap(float(matched.mean()), mean_a, mean_b),
+    }
+
+
+def _repeats(x: np.ndarray, side: str, direction: str) -> dict[str, float]:
+    """Number of distinct rows, and the R@1 of a perfect model.
+
+    A row with a twin in another item ties with it, and a tie is a miss, so no model that retrieves
+    among these rows can have more than the share of rows without a twin.
+    """
+    _, counts = np.unique(x, axis=0, return_counts=True)
+    return {
+        f"distinct_{side}": len(counts),
+        f"recall_ceiling_{direction}": float((counts == 1).sum() / len(x)),
     }
 
 

@@ -24,6 +24,15 @@ FIELDS = (
     "reason",
 )
 
+#: What the tag at the head of a reason says about the published value.
+EVIDENCE = {
+    "P": "[P] printed in the paper or in the authors' notebooks",
+    "D": "[D] read off a published plot",
+    "C": "[C] not printed anywhere: computed from the files that the authors published",
+    "R": "[R] not printed anywhere: an independent re-run or a closed form of what they describe",
+    "none": "[-] the claim is a direction without a number",
+}
+
 
 def check_claims(claims: list[dict[str, Any]], schema: dict[str, Any]) -> None:
     """Refuse a claims file that does not match its schema or names a claim twice."""
@@ -60,9 +69,13 @@ def _score(claim: dict, results: Path, run: str, tables: dict) -> dict[str, Any]
         verdict, reason = "not_run", f"run `{run}` has no {missing}; answered by run {runs}"
     else:
         verdict = "reproduced" if _holds(claim, value) else "differs"
-        reason = claim["why"]
-        if verdict == "differs" and claim["published"] is not None:
-            reason = f"off by {value - claim['published']:+.4g}; {reason}"
+        tag = "-" if claim["evidence"] == "none" else claim["evidence"]
+        off = (
+            f"off by {value - claim['published']:+.4g}; "
+            if verdict == "differs" and claim["published"] is not None
+            else ""
+        )
+        reason = f"[{tag}] {off}{claim['why']}"
     row = {key: claim[key] for key in ("id", "paper", "figure", "statement", "published")}
     row |= {"measured": value, "tolerance": tolerance(claim), "verdict": verdict, "reason": reason}
     return row
@@ -75,7 +88,12 @@ def _cell(table: pd.DataFrame | None, at: dict) -> tuple[float | None, str | Non
     for key, value in at["where"].items():
         if key not in table:
             raise UserError(f"claims.yaml: {at['table']} has no column {key!r}")
-        table = table[table[key].astype(str) == str(value)]
+        same = (
+            table[key] == value
+            if isinstance(value, int | float)
+            else table[key].astype(str) == value
+        )
+        table = table[same]
     if table.empty:
         return None, ", ".join(f"{k} {v}" for k, v in at["where"].items())
     if at["column"] not in table:
@@ -107,24 +125,50 @@ def tolerance(claim: dict[str, Any]) -> str:
 def to_markdown(scores: list[dict[str, Any]], run: str) -> str:
     """Render the scorecard as a Markdown page: the answered claims first, then the others."""
     lines = [f"# Scorecard of run `{run}`", "", summary(scores, run).partition(": ")[2] + ".", ""]
+    lines += [*(f"- {text}" for text in EVIDENCE.values()), ""]
     answered = [s for s in scores if s["verdict"] != "not_run"]
     if answered:
         lines += [
-            "| | claim | paper | published | measured | accepted | why |",
+            "| | claim | paper | published | measured | accepted | reason |",
             "|---|---|---|---|---|---|---|",
         ]
     for s in answered:
         mark = {"reproduced": "✓", "differs": "✗"}[s["verdict"]]
         published = "not known" if s["published"] is None else f"{s['published']:g}"
-        lines.append(
-            f"| {mark} | {s['statement']} (`{s['id']}`) | {s['paper']} {s['figure']} | {published} "
-            f"| {s['measured']:.5g} | {s['tolerance']} | {s['reason']} |"
+        cells = (
+            mark,
+            f"{s['statement']} (`{s['id']}`)",
+            f"{s['paper']} {s['figure']}",
+            published,
+            f"{s['measured']:.5g}",
+            s["tolerance"],
+            s["reason"],
         )
-    waiting = [s for s in scores if s["verdict"] == "not_run"]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    waiting: dict[str, list[str]] = {}
+    for s in scores:
+        if s["verdict"] == "not_run":
+            waiting.setdefault(s["reason"], []).append(f"`{s['id']}`")
     if waiting:
         lines += ["", "## Not run here", ""]
-        lines += [f"- {s['statement']} (`{s['id']}`): {s['reason']}" for s in waiting]
+        lines += [f"- {reason}: {', '.join(names)}" for reason, names in waiting.items()]
     return "\n".join(lines) + "\n"
+
+
+def to_html(scores: list[dict[str, Any]], run: str) -> str:
+    """Render the answered claims as one self-contained page for the report."""
+    answered = [s for s in scores if s["verdict"] != "not_run"]
+    table = pd.DataFrame(answered, columns=FIELDS).drop(columns=["paper"])
+    body = table.to_html(index=False, na_rep="not known", float_format="{:.6g}".format, border=0)
+    style = (
+        "body{font:14px sans-serif;margin:2em}td,th{padding:.35em .6em;text-align:left;"
+        "vertical-align:top;border-bottom:1px solid #ddd}th{position:sticky;top:0;background:#fff}"
+    )
+    notes = "".join(f"<li>{text}</li>" for text in EVIDENCE.values())
+    return (
+        f"<!doctype html><meta charset=utf-8><title>{run}</title><style>{style}</style>"
+        f"<p>{summary(scores, run)}</p><ul>{notes}</ul>{body}"
+    )
 
 
 def metrics(scores: list[dict[str, Any]]) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from mindgap.job import run
 
 
 def main(job):
-    """Concatenate the measures and the histograms, in the order of the config."""
-    for name in ("measures", "cosines"):
-        write_csv(job.output[name], pd.concat(map(pd.read_csv, job.input[name])))
+    """Concatenate the parts in the order of the config."""
+    write_csv(job.output[0], pd.concat(map(pd.read_csv, job.input)))
 
 
 if __name__ == "__main__":

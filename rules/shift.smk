@@ -1,0 +1,110 @@
+"""Why does the loss keep the gap?
+
+Sweeps the contrastive loss of every model on every data set over shift and temperature
+(shift/parts/{model}/{dataset}.landscape.csv; minima.csv and trends.csv for all) and traces the two worlds on
+the sphere (shift/sphere_*.csv).
+"""
+
+LANDSCAPES = {name: config["shift"]["landscapes"][name] for name in config["select"]["landscapes"]}
+FIGURES += each_embedding("landscape/{model}/{dataset}.png") + ["spheres.png"]
+
+
+rule sweep_shift:
+    """Sweep the loss of one model on one data set over shift and temperature."""
+    input:
+        "results/{run}/embeddings/{model}/{dataset}.safetensors",
+    output:
+        landscape="results/{run}/shift/parts/{model}/{dataset}.landscape.csv",
+        minima="results/{run}/shift/parts/{model}/{dataset}.minima.csv",
+        trends="results/{run}/shift/parts/{model}/{dataset}.trends.csv",
+    log:
+        "results/{run}/logs/sweep_shift/{model}/{dataset}.log",
+    benchmark:
+        "results/{run}/benchmarks/sweep_shift/{model}/{dataset}.tsv"
+    threads: config["threads"]
+    params:
+        library=library("sweep_shift"),
+        landscapes=LANDSCAPES,
+        inverse_temperatures=config["shift"]["inverse_temperatures"],
+    script:
+        "../scripts/sweep_shift.py"
+
+
+rule trace_spheres:
+    """Compute the loss of the two worlds on the sphere beside the published curves."""
+    input:
+        reference="workflow/reference/spheres.csv",
+    output:
+        azimuth="results/{run}/shift/sphere_azimuth.csv",
+        minima="results/{run}/shift/sphere_minima.csv",
+        closed_form="results/{run}/shift/sphere_closed_form.csv",
+        rings="results/{run}/shift/sphere_rings.csv",
+        picture="results/{run}/shift/sphere_picture.csv",
+        points="results/{run}/shift/sphere_points.csv",
+        curves="results/{run}/shift/sphere_curves.csv",
+    log:
+        "results/{run}/logs/trace_spheres.log",
+    benchmark:
+        "results/{run}/benchmarks/trace_spheres.tsv"
+    params:
+        library=library("trace_spheres"),
+        options=config["shift"]["spheres"],
+    script:
+        "../scripts/trace_spheres.py"
+
+
+rule plot_landscape:
+    """Draw the loss over distance and temperature, with its minima and its valley."""
+    input:
+        points="results/{run}/shift/parts/{model}/{dataset}.landscape.csv",
+        minima="results/{run}/shift/parts/{model}/{dataset}.minima.csv",
+        gap="results/{run}/gap/parts/{model}/{dataset}.gap.csv",
+    output:
+        landscape_png=report(
+            "results/{run}/figures/landscape/{model}/{dataset}.png",
+            caption=caption("landscape"),
+            category="shift",
+            labels={"what": "{model} on {dataset}: loss", "kind": "figure"},
+        ),
+        landscape_pdf="results/{run}/figures/landscape/{model}/{dataset}.pdf",
+        valley_png=report(
+            "results/{run}/figures/valley/{model}/{dataset}.png",
+            caption=caption("valley"),
+            category="shift",
+            labels={"what": "{model} on {dataset}: valley", "kind": "figure"},
+        ),
+        valley_pdf="results/{run}/figures/valley/{model}/{dataset}.pdf",
+    log:
+        "results/{run}/logs/plot_landscape/{model}/{dataset}.log",
+    benchmark:
+        "results/{run}/benchmarks/plot_landscape/{model}/{dataset}.tsv"
+    params:
+        library=library("plot_landscape"),
+    script:
+        "../scripts/plot_landscape.py"
+
+
+rule plot_spheres:
+    """Draw the points on the sphere, the loss over their tilt, and the closed form."""
+    input:
+        azimuth="results/{run}/shift/sphere_azimuth.csv",
+        minima="results/{run}/shift/sphere_minima.csv",
+        closed_form="results/{run}/shift/sphere_closed_form.csv",
+        rings="results/{run}/shift/sphere_rings.csv",
+        picture="results/{run}/shift/sphere_picture.csv",
+    output:
+        png=report(
+            "results/{run}/figures/spheres.png",
+            caption=caption("spheres"),
+            category="shift",
+            labels={"what": "spheres", "kind": "figure"},
+        ),
+        pdf="results/{run}/figures/spheres.pdf",
+    log:
+        "results/{run}/logs/plot_spheres.log",
+    benchmark:
+        "results/{run}/benchmarks/plot_spheres.tsv"
+    params:
+        library=library("plot_spheres"),
+    script:
+        "../scripts/plot_spheres.py"

@@ -1,0 +1,43 @@
+"""Sweep the contrastive loss of one model on one data set over shift and temperature."""
+
+import logging
+
+import pandas as pd
+
+from mindgap.embed.store import check_pairs, load_embeddings
+from mindgap.files import write_csv
+from mindgap.gap.cosines import unit_rows
+from mindgap.job import run
+from mindgap.shift.landscape import landscape
+from mindgap.shift.tables import landscape_table, minima_table, shift_grid, trend_table
+
+
+def main(job):
+    """Write the points, the minima and the trends of every selected landscape."""
+    embeddings = load_embeddings(job.input[0])
+    check_pairs(embeddings, job.wildcards.model)
+    x, y = (unit_rows(embeddings.first(modality)) for modality in embeddings.rows)
+    tables = {name: [] for name in job.output.keys()}  # noqa: SIM118
+    for name, options in job.params.landscapes.items():
+        found = landscape(
+            x,
+            y,
+            shift_grid(options["start"], options["stop"], options["step"]),
+            options.get("inverse_temperatures", job.params.inverse_temperatures),
+            sides=options["sides"],
+            batch=options["batch"],
+            threads=job.threads,
+        )
+        logging.info("%s: %d shifts x %d temperatures", name, *found.loss.shape)
+        key = {"model": job.wildcards.model, "dataset": job.wildcards.dataset, "landscape": name}
+        key |= {"sides": options["sides"], "batch": options["batch"] or len(x), "n": len(x)}
+        points = landscape_table(found)
+        minima = minima_table(points)
+        for kind, table in zip(tables, (points, minima, trend_table(minima)), strict=True):
+            tables[kind].append(pd.DataFrame(key, index=table.index).join(table))
+    for kind, parts in tables.items():
+        write_csv(job.output[kind], pd.concat(parts))
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

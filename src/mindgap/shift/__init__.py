@@ -1,0 +1,1 @@
+"""Chapter `shift`: why does the loss keep the gap?"""

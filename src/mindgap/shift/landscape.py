@@ -1,0 +1,298 @@
+"""The contrastive loss over shift x temperature.
+
+Both modalities are moved along the unit gap direction u = (mean x - mean y)/|mean x - mean y|,
+
+    x'_i = N(x_i - a u),  y'_j = N(y_j + b u),  N the L2 normalisation
+
+(Liang et al., NeurIPS 2022, section 4.2 and Figure 3), and the loss is the cross-entropy of the
+matched pair among the logits s x'_i . y'_j, s = 1/tau. A shift is a correction of rank one
+(`shifted`), so one product of the two sets, taken tile by tile, serves all shifts, and one
+exponential serves rows, columns and all scales with a common base (`kernels`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from mindgap.errors import UserError
+from mindgap.shift.kernels import HIDDEN, LANES, Group, group_scales, tile_sums
+from mindgap.shift.shifted import Pairs, Spread, Terms, slices
+
+TILE = 256  # rows and columns of a tile: 256 kB of float32, in the second-level cache
+TASK = 4  # tiles that a thread takes at a time
+PANEL = 2**21  # entries that the fallback holds at a time: 16 MB of float64
+BUDGET = 256e6  # bytes of sums and terms; more shifts than fit go in several passes
+
+# Powers of two between which the logits of a tile must lie, so that float32 sums do not overflow
+# and nothing that counts beside a matched logit underflows.
+UPPER, LOWER, LEAST = 115.0, -75.0, -124.0
+STEEPEST = 8.0  # reciprocal norms whose product is larger need float64
+FARTHEST, SMALLEST, LARGEST = 1e4, 1e-8, 1e9  # of a shift; of a logit scale
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """Contrastive loss over a grid of shifts and logit scales.
+
+    Attributes
+    ----------
+    shifts
+        (S,) delta, a length along the unit gap direction; positive closes the gap.
+    scales
+        (T,) logit scales 1/tau.
+    distance
+        (S,) distance of the centres after the shift, with the sign of its part along u.
+    loss_ab, loss_ba
+        (S, T) mean cross-entropy over rows (image to text) and over columns (text to image).
+    """
+
+    shifts: np.ndarray
+    scales: np.ndarray
+    distance: np.ndarray
+    loss_ab: np.ndarray
+    loss_ba: np.ndarray
+
+    @property
+    def loss(self) -> np.ndarray:
+        """Mean of both directions, (S, T): the loss that CLIP is trained with."""
+        return (self.loss_ab + self.loss_ba) / 2
+
+
+def logit_scales(temperatures: Iterable[float]) -> np.ndarray:
+    """Return 1/tau for each temperature tau."""
+    with np.errstate(divide="ignore"):
+        return _check_scales(1 / np.asarray(list(temperatures), np.float64))
+
+
+def landscape(
+    x: np.ndarray,
+    y: np.ndarray,
+    shifts: np.ndarray,
+    scales: np.ndarray,
+    *,
+    sides: Literal["both", "a", "b"] = "both",
+    batch: int | None = None,
+    threads: int = 1,
+) -> Landscape:
+    """Contrastive loss and distance of the centres over shifts x scales.
+
+    Every value is within 1e-5 of the same computed in float64, as a rule within 1e-6, and does
+    not depend on `threads`. No n x n matrix is held.
+
+    Parameters
+    ----------
+    x, y
+        Matched unit rows, (n, d), of any float type.
+    shifts
+        Lengths delta along the unit gap direction.
+    scales
+        Logit scales 1/tau; the more of them are multiples of one base, the faster.
+    sides
+        `both` moves each set by delta/2 towards the other one, `a` moves x alone by delta, `b`
+        moves y alone.
+    batch
+        Pairs that share a loss: consecutive ones in the order given; the result is the mean over
+        batches. A last incomplete batch has no part in the loss, though all pairs have a part in
+        the direction and the distance. None: all pairs are one batch. Published: 100 batches of
+        50.
+    threads
+        Threads to use.
+    """
+    x, y = _check_rows(x), _check_rows(y)
+    if x.shape != y.shape:
+        raise UserError(f"shapes {x.shape} and {y.shape} do not pair up: give row i beside row i")
+    batch = len(x) if batch is None else batch
+    if not 2 <= batch <= len(x):
+        raise UserError(f"a batch of {batch} does not fit {len(x)} pairs: choose 2 to {len(x)}")
+    shifts, scales = _check_shifts(shifts), _check_scales(scales)
+    shares = {"both": (0.5, 0.5), "a": (1.0, 0.0), "b": (0.0, 1.0)}
+    if sides not in shares:
+        raise UserError(f"sides is {sides!r}: choose one of {', '.join(shares)}")
+    share_a, share_b = shares[sides]
+    distinct, position = np.unique(np.maximum(scales, SMALLEST), return_inverse=True)
+    groups = group_scales(distinct)
+    with _workers(threads) as spread:
+        pairs = Pairs.of(x, y, batch, LANES, spread)
+        need = len(x) * (16 * len(distinct) + 150) * len(shifts)
+        parts = np.array_split(shifts, min(len(shifts), -(-need // int(BUDGET))))
+        results = [_pass(pairs, d * share_a, d * share_b, groups, spread) for d in parts]
+    distance, ab, ba = (np.concatenate(z) for z in zip(*results, strict=True))
+    return Landscape(shifts, scales, distance, ab[:, position], ba[:, position])
+
+
+def _check_rows(rows: np.ndarray) -> np.ndarray:
+    rows = np.asarray(rows)
+    if rows.ndim != 2 or len(rows) < 2:
+        raise UserError(f"embeddings of shape {rows.shape}: give a matrix of two rows or more")
+    return rows if np.issubdtype(rows.dtype, np.floating) else rows.astype(np.float64)
+
+
+def _check_shifts(shifts: np.ndarray) -> np.ndarray:
+    shifts = np.asarray(shifts, np.float64).reshape(-1)
+    if len(shifts) == 0:
+        raise UserError("the list of shifts is empty: give at least one, such as 0")
+    if not (np.abs(shifts) <= FARTHEST).all():
+        raise UserError(f"a shift is no number between -{FARTHEST:g} and {FARTHEST:g}: mend it")
+    return shifts
+
+
+def _check_scales(scales: np.ndarray) -> np.ndarray:
+    scales = np.asarray(scales, np.float64).reshape(-1)
+    if len(scales) == 0:
+        raise UserError("the list of temperatures is empty: give at least one, such as 0.01")
+    if not ((scales > 0) & (scales <= LARGEST)).all():
+        raise UserError("a temperature is zero, negative or no number: give positive ones")
+    return scales
+
+
+@contextmanager
+def _workers(threads: int) -> Iterator[Spread]:
+    """Yield an ordered map over threads; BLAS runs on one thread inside each of them."""
+    with threadpool_limits(1, "blas"):
+        if threads <= 1:
+            yield lambda function, items: [function(item) for item in items]
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            yield lambda function, items: list(pool.map(function, items))
+
+
+def _pass(
+    pairs: Pairs, a: np.ndarray, b: np.ndarray, groups: list[Group], spread: Spread
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distance (S,) and both losses (S, T) for shifts that move x by -a u and y by b u."""
+    terms = Terms.of(pairs, a, b, spread)
+    used = terms.matched[:, : pairs.used]
+    steep = terms.rx.max(axis=1) * terms.ry.max(axis=1) > STEEPEST
+    losses = np.empty((2, len(a), sum(len(group.columns) for group in groups)))
+    fast, slow = [], []
+    for group in groups:
+        step = group.largest * np.log2(np.e)
+        floor = terms.most - UPPER / step
+        ceiling = used.min(axis=1) - LOWER / step
+        fits = (floor <= ceiling) & ~steep
+        # Exponents are the more exact the smaller they are where it matters: at the matched pairs.
+        offset = np.minimum(used.mean(axis=1), terms.least - LEAST / step)
+        offset = np.maximum(floor, np.minimum(offset, ceiling))
+        fast += [(group, np.flatnonzero(fits), offset)] if fits.any() else []
+        slow += [(group, k) for k in np.flatnonzero(~fits)]
+    if fast:
+        _sum_tiles(pairs, terms, fast, losses, spread)
+    if slow:
+        _sum_panels(pairs, terms, slow, losses, spread)
+    return terms.distance, *(losses / pairs.used)
+
+
+def _sum_tiles(
+    pairs: Pairs,
+    terms: Terms,
+    fast: list[tuple[Group, np.ndarray, np.ndarray]],
+    losses: np.ndarray,
+    spread: Spread,
+) -> None:
+    """Sum the losses from float32 tiles, for (group, indices of shifts, offset of each shift).
+
+    With h the product of the centred rows, P_i = x_i . centre of y + px_i - centre . centre and
+    Q_j = centre of x . y_j + py_j, the cosine is rx_i (ry_j h_ij + ry_j Q_j) + rx_i P_i ry_j. What
+    is constant over i or j is taken out of ry_j Q_j and ry_j in float64: float32 holds nothing but
+    differences between pairs.
+    """
+    x, y, batches = pairs.x, pairs.y, pairs.used // pairs.batch
+    left = terms.px + x.across - x.centre @ y.centre
+    shared = left.mean(axis=1, keepdims=True)
+    left = terms.rx * (left - shared)
+    right = terms.ry * (terms.py + y.across + shared)
+    mean_r, mean_v = (z.mean(axis=1, keepdims=True) for z in (terms.ry, right))
+    operands = (
+        pairs.padded(terms.rx, 0, np.float32),
+        pairs.padded(left, 0, np.float32),
+        pairs.padded(terms.rx * mean_v + left * mean_r, HIDDEN, np.float64),
+        pairs.padded(terms.ry, 0, np.float32),
+        pairs.padded(right - mean_v, HIDDEN, np.float32),
+        pairs.padded(terms.ry - mean_r, 0, np.float32),
+    )
+    jobs = []
+    for group, picks, offset in fast:
+        sums = np.zeros((2, len(offset), len(group.columns), batches * pairs.stride))
+        base = np.float32(group.base * np.log2(np.e))
+        jobs.append((tile_sums(group.multiples), (picks, base, offset, *operands, *sums)))
+
+    def work(tasks: list[tuple[int, int, int]]) -> None:
+        size = min(TILE, pairs.stride)
+        h = np.empty((size, size), np.float32)
+        for start, p, q in tasks:
+            height = min(size, -(-(pairs.batch - p) // 2) * 2)
+            width = min(size, pairs.stride - q)
+            i, j = start + p, start + q
+            np.matmul(x.centred[i : i + height], y.centred[j : j + width].T, out=h[:height, :width])
+            if p == q:
+                np.fill_diagonal(h, HIDDEN)
+            for kernel, arguments in jobs:
+                kernel(h, height, width, i, j, *arguments)
+
+    # The tiles of a turn share neither rows nor columns, and the turns have an order: so the sums
+    # need no copy per thread and come out the same for any number of threads.
+    panels = range(0, pairs.batch, TILE)
+    for turn in range(len(panels)):
+        opposite = [*panels[turn:], *panels[:turn]]
+        starts = range(0, batches * pairs.stride, pairs.stride)
+        tasks = [(s, p, q) for s in starts for p, q in zip(panels, opposite, strict=True)]
+        spread(work, [tasks[part] for part in slices(0, len(tasks), TASK)])
+
+    matched = pairs.padded(terms.matched, 1, np.float64)
+
+    def finish(task: tuple[int, int]) -> None:
+        (group, _, offset), (_, arguments), k = fast[task[0]], jobs[task[0]], task[1]
+        for t, (m, column) in enumerate(zip(group.multiples, group.columns, strict=True)):
+            lift = np.exp(group.base * m * (offset[k] - matched[k]))
+            losses[:, k, column] = [np.log1p(z[k, t] * lift).sum() for z in arguments[-2:]]
+
+    spread(finish, [(job, k) for job, (_, picks, _) in enumerate(fast) for k in picks])
+
+
+def _sum_panels(
+    pairs: Pairs,
+    terms: Terms,
+    slow: list[tuple[Group, int]],
+    losses: np.ndarray,
+    spread: Spread,
+) -> None:
+    """Sum the losses of (group, index of a shift) in float64, each row with a maximum of its own.
+
+    Slower than tiles, and right for logits of any range.
+    """
+    sets = ((pairs.x.rows, terms.rx, terms.px), (pairs.y.rows, terms.ry, terms.py))
+    tasks = [
+        (slice(start, start + pairs.batch), own)
+        for start in range(0, pairs.used, pairs.batch)
+        for own in slices(start, start + pairs.batch, max(1, PANEL // pairs.batch))
+    ]
+
+    def work(side: int, every: slice, own: slice) -> list[np.ndarray]:
+        (a, ra, pa), (b, rb, pb) = sets[side], sets[1 - side]
+        wide = a[own].astype(np.float64)
+        parts = slices(every.start, every.stop)
+        g = np.concatenate([wide @ b[part].astype(np.float64).T for part in parts], axis=1)
+        here = np.arange(len(wide))
+        sums = []
+        for group, k in slow:
+            c = (g + pa[k, own, None] + pb[k, every]) * ra[k, own, None] * rb[k, every]
+            c[here, here + own.start - every.start] = -np.inf
+            top = c.max(axis=1)
+            c -= top[:, None]
+            top -= terms.matched[k, own]
+            scales = group.base * np.array(group.multiples)
+            logits = [np.log(np.exp(s * c).sum(axis=1)) + s * top for s in scales]
+            sums.append(np.logaddexp(0, logits).sum(axis=1))
+        return sums
+
+    for side in (0, 1):
+        results = spread(lambda task, side=side: work(side, *task), tasks)
+        for (group, k), *sums in zip(slow, *results, strict=True):
+            losses[side, k, list(group.columns)] = np.sum(sums, axis=0)

@@ -1,0 +1,87 @@
+"""Tidy tables of a loss landscape: the points, the minima, and how these move with temperature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mindgap.errors import UserError
+
+if TYPE_CHECKING:
+    from mindgap.shift.landscape import Landscape
+
+DIRECTIONS = ("ab", "ba", "mean")
+
+
+def shift_grid(start: float, stop: float, step: float) -> np.ndarray:
+    """Return the shifts from `start` to `stop`, both included where the step allows."""
+    shifts = np.round(np.arange(start, stop + step / 2, step), 10)
+    if not len(shifts):
+        raise UserError(
+            f"the grid of shifts from {start:g} to {stop:g} is empty; give a stop at or above start"
+        )
+    return shifts + 0.0  # no negative zero
+
+
+def landscape_table(found: Landscape) -> pd.DataFrame:
+    """One row a shift, temperature and direction.
+
+    Columns shift, distance, inverse_temperature, direction (`ab` retrieves b for a; `mean` is the
+    symmetric loss), loss.
+    """
+    losses = np.stack([found.loss_ab, found.loss_ba, found.loss], axis=-1)
+    size = losses.shape
+    shift, scale, direction = np.indices(size).reshape(3, -1)
+    return pd.DataFrame(
+        {
+            "shift": found.shifts[shift],
+            "distance": found.distance[shift],
+            "inverse_temperature": found.scales[scale],
+            "direction": np.array(DIRECTIONS)[direction],
+            "loss": losses.ravel(),
+        }
+    )
+
+
+def minima_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Where each curve of a landscape is lowest, beside the untouched gap.
+
+    One row a temperature and direction: shift, distance and loss at the minimum, and the same at
+    the grid point nearest to no shift (`*_untouched`).
+    """
+    rows = []
+    for (scale, direction), curve in table.groupby(
+        ["inverse_temperature", "direction"], sort=False
+    ):
+        lowest = curve.loc[curve["loss"].idxmin()]
+        untouched = curve.loc[curve["shift"].abs().idxmin()]
+        columns = ("shift", "distance", "loss")
+        rows.append(
+            {"inverse_temperature": scale, "direction": direction}
+            | {column: lowest[column] for column in columns}
+            | {f"{column}_untouched": untouched[column] for column in columns}
+        )
+    return pd.DataFrame(rows)
+
+
+def trend_table(minima: pd.DataFrame) -> pd.DataFrame:
+    """How the minimum moves as the temperature grows, one row a direction.
+
+    `monotone` is 1 where no higher temperature has its minimum farther from zero distance;
+    `reach_coldest` and `reach_hottest` are the absolute distances at the lowest and the highest
+    temperature.
+    """
+    rows = []
+    for direction, part in minima.groupby("direction", sort=False):
+        reach = part.sort_values("inverse_temperature", ascending=False)["distance"].abs()
+        rows.append(
+            {
+                "direction": direction,
+                "monotone": int((np.diff(reach) <= 1e-12).all()),
+                "reach_coldest": reach.iloc[0],
+                "reach_hottest": reach.iloc[-1],
+            }
+        )
+    return pd.DataFrame(rows)

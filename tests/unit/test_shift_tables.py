@@ -1,0 +1,66 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mindgap.errors import UserError
+from mindgap.shift.tables import landscape_table, minima_table, shift_grid, trend_table
+
+
+def test_grid():
+    grid = shift_grid(-5, 4.75, 0.25)
+    assert len(grid) == 40
+    assert grid[20] == 0
+    assert not np.signbit(grid[20])
+    np.testing.assert_array_equal(shift_grid(0, 0.3, 0.1), [0, 0.1, 0.2, 0.3])
+    np.testing.assert_array_equal(shift_grid(2, 2, 1), [2])
+    with pytest.raises(UserError, match="the grid of shifts from 1 to 0 is empty"):
+        shift_grid(1, 0, 0.5)
+
+
+@pytest.fixture
+def points():
+    """Parabolas whose lowest point is at the shift 1 - 1/scale, text to image one step farther."""
+    shifts, scales = np.array([-0.5, 0, 0.5, 1.0]), np.array([100.0, 2.0, 1.0])
+    middle = np.array([0.0, 0.5, 1.0])
+    loss = (shifts[:, None] - middle) ** 2
+    found = SimpleNamespace(
+        shifts=shifts,
+        scales=scales,
+        distance=0.9 - shifts,
+        loss_ab=loss,
+        loss_ba=(shifts[:, None] + 0.5 - middle) ** 2,
+        loss=loss + 1,
+    )
+    return landscape_table(found)
+
+
+def test_one_row_a_point(points):
+    assert len(points) == 4 * 3 * 3
+    row = points[
+        (points["shift"] == 0.5)
+        & (points["inverse_temperature"] == 2)
+        & (points["direction"] == "ba")
+    ]
+    assert row["loss"].tolist() == [0.25]
+    assert row["distance"].tolist() == [0.4]
+
+
+def test_minima_and_trends(points):
+    minima = minima_table(points).set_index(["direction", "inverse_temperature"])
+    assert minima.loc[("ab", 100), "shift"] == 0
+    assert minima.loc[("mean", 1), "shift"] == 1
+    assert minima.loc[("ba", 2), "shift"] == 0
+    assert minima.loc[("mean", 2), "loss_untouched"] == 1.25
+    assert (minima["shift_untouched"] == 0).all()
+    trends = trend_table(minima_table(points)).set_index("direction")
+    assert trends.loc["ab", "monotone"] == 1
+    assert trends.loc["ab", "reach_coldest"] == pytest.approx(0.9)
+    assert trends.loc["ab", "reach_hottest"] == pytest.approx(0.1)
+    back = minima_table(points.assign(loss=-points["loss"]))
+    assert set(trend_table(back)["monotone"]) <= {0, 1}
+    turned = pd.concat([minima_table(points)]).assign(
+        inverse_temperature=lambda t: 1 / t["inverse_temperature"]
+    )
+    assert trend_table(turned).set_index("direction").loc["ab", "monotone"] == 0
