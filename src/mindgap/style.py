@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 import seaborn as sns
+from PIL import Image
 
 from mindgap.files import replacing
 
@@ -47,8 +48,18 @@ def modality_colours(modalities: list[str]) -> dict[str, str]:
 
 
 def save_figure(figure: Any, *paths: str | Path) -> None:
-    """Write a figure to each path, in the format of its suffix, without dates inside."""
+    """Write a figure to each path, in the format of its suffix, without dates inside.
+
+    A PNG gets a palette of 256 colours, a third of the size: a report holds many of them.
+    """
     for path in paths:
-        date = {"CreationDate": None} if str(path).endswith(".pdf") else None
         with replacing(path) as part:
-            figure.savefig(part, bbox_inches="tight", metadata=date)
+            if part.suffix == ".pdf":
+                figure.savefig(part, bbox_inches="tight", metadata={"CreationDate": None})
+                continue
+            figure.savefig(part, bbox_inches="tight")
+            with Image.open(part) as picture:
+                colours = picture.convert("RGB").quantize(
+                    256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+                )
+            colours.save(part, optimize=True)

@@ -29,7 +29,7 @@ def figure_projection(points: pd.DataFrame, gaps: pd.DataFrame, method: str) -> 
         Which projection to draw.
     """
     use_style()
-    gaps = gaps.assign(column=gaps["label"] + "\n" + gaps["dataset"])
+    gaps = gaps.assign(column=gaps["label"] + "\n" + gaps["dataset"], method=method)
     # Models with one label share a cell, as the seeds of an encoder do: the first stands for them.
     place = ["column", "weights"]
     gaps["models"] = gaps.groupby(place)["model"].transform("size")
@@ -77,7 +77,8 @@ def _clouds(axis: plt.Axes, points: pd.DataFrame, cell: pd.Series, colours: dict
     for end, side in zip(ends, ("modality_a", "modality_b"), strict=True):
         axis.scatter(*end.T, s=3, linewidths=0, color=colours[cell[side]], rasterized=True)
     axis.margins(0.06)
-    axis.set_aspect("equal", adjustable="datalim")
+    if cell["method"] == "svd":  # a length: without this a hair of spread looks as wide as the gap
+        axis.set_aspect("equal", adjustable="datalim")
     drawn = f", {len(lines.get_segments())} drawn" if len(ends[0]) < cell["n"] else ""
     others = f"\n{cell['model']}, 1 of {cell['models']} models" if cell["models"] > 1 else ""
     axis.set_xlabel(f"gap {cell['gap']:.3f}   n = {cell['n']}{drawn}{others}", fontsize=7.5)

@@ -84,11 +84,12 @@ def _curves(axis: plt.Axes, part: pd.DataFrame, minima: pd.DataFrame, looks: dic
                 markersize=2,
             )
         where = minima[
-            (minima["landscape"] == finest)
+            minima["landscape"].isin(steps.index)
             & (minima["direction"] == direction)
             & (minima["inverse_temperature"] == part["inverse_temperature"].iloc[0])
         ]
-        axis.plot(where["distance"], where["loss"], marker="v", color=colour, markersize=4.5)
+        lowest = where.loc[where["loss"].idxmin()]
+        axis.plot(lowest["distance"], lowest["loss"], marker="v", color=colour, markersize=4.5)
     untouched = part.loc[part["shift"].abs().idxmin(), "distance"]
     axis.axvline(untouched, color="0.3", linestyle="--", linewidth=0.8)
 

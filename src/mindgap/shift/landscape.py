@@ -154,7 +154,7 @@ def _check_scales(scales: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def _workers(threads: int) -> Iterator[Spread]:
-    """Yield an ordered map over threads; BLAS runs on one thread inside each of them."""
+    """Yield an ordered map over threads, each of which runs BLAS on its own."""
     with threadpool_limits(1, "blas"):
         if threads <= 1:
             yield lambda function, items: [function(item) for item in items]
@@ -199,9 +199,8 @@ def _sum_tiles(
     """Sum the losses from float32 tiles, for (group, indices of shifts, offset of each shift).
 
     With h the product of the centred rows, P_i = x_i . centre of y + px_i - centre . centre and
-    Q_j = centre of x . y_j + py_j, the cosine is rx_i (ry_j h_ij + ry_j Q_j) + rx_i P_i ry_j. What
-    is constant over i or j is taken out of ry_j Q_j and ry_j in float64: float32 holds nothing but
-    differences between pairs.
+    Q_j = centre of x . y_j + py_j, the cosine is rx_i (ry_j h_ij + ry_j Q_j) + rx_i P_i ry_j. The
+    means of ry_j Q_j and ry_j are taken out in float64, so that float32 holds differences alone.
     """
     x, y, batches = pairs.x, pairs.y, pairs.used // pairs.batch
     left = terms.px + x.across - x.centre @ y.centre
@@ -248,12 +247,15 @@ def _sum_tiles(
     matched = pairs.padded(terms.matched, 1, np.float64)
 
     def finish(task: tuple[int, int]) -> None:
-        (group, _, offset), (_, arguments), k = fast[task[0]], jobs[task[0]], task[1]
-        for t, (m, column) in enumerate(zip(group.multiples, group.columns, strict=True)):
-            lift = np.exp(group.base * m * (offset[k] - matched[k]))
-            losses[:, k, column] = [np.log1p(z[k, t] * lift).sum() for z in arguments[-2:]]
+        (group, picks, offset), (_, arguments), t = fast[task[0]], jobs[task[0]], task[1]
+        scale, column = group.base * group.multiples[t], group.columns[t]
+        lift = np.exp(scale * (offset[picks, None] - matched[picks]))
+        for side, sums in enumerate(arguments[-2:]):
+            losses[side, picks, column] = np.log1p(sums[picks, t] * lift).sum(axis=1)
 
-    spread(finish, [(job, k) for job, (_, picks, _) in enumerate(fast) for k in picks])
+    spread(
+        finish, [(i, t) for i, (group, *_) in enumerate(fast) for t in range(len(group.columns))]
+    )
 
 
 def _sum_panels(

@@ -32,8 +32,8 @@ class Side:
     ----------
     rows
         (n, d), as given.
-    centre
-        (d,) mean of the rows, rounded to float32.
+    mean
+        (d,) mean of the rows, float64.
     centred
         Rows of full batches minus `centre`, float32, in padded order (`Pairs.padded`).
     along, square, across
@@ -41,11 +41,16 @@ class Side:
     """
 
     rows: np.ndarray
-    centre: np.ndarray
+    mean: np.ndarray
     centred: np.ndarray
     along: np.ndarray
     square: np.ndarray
     across: np.ndarray
+
+    @property
+    def centre(self) -> np.ndarray:
+        """The mean as float32 holds it, in float64: what is taken off the rows."""
+        return _rounded(self.mean)
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class Pairs:
                 " pair of modalities out of the shift"
             )
         direction = gap / length
-        centres = [mean.astype(np.float32).astype(np.float64) for mean in means]
+        centres = [_rounded(mean) for mean in means]
         stride = -(-batch // lanes) * lanes
         used = n // batch * batch
         centred = [np.zeros((n // batch * stride, d), np.float32) for _ in (x, y)]
@@ -112,7 +117,7 @@ class Pairs:
         spread(measure, slices(0, n))
         if not (np.abs(square - 1) < 0.01).all():
             raise UserError("some rows are not unit vectors: normalise both modalities first")
-        columns = zip((x, y), centres, centred, along, square, across, strict=True)
+        columns = zip((x, y), means, centred, along, square, across, strict=True)
         return cls(*(Side(*c) for c in columns), direction, matched, batch, stride, used)
 
     def padded(self, values: np.ndarray, fill: float, dtype: type) -> np.ndarray:
@@ -156,12 +161,14 @@ class Terms:
         px, py = b * (x.along - a), -a * y.along
         matched = rx * ry * (pairs.matched + px + py)
         # The angles of two rows to u bound the angle between them.
-        angles = [np.arccos(np.clip(z, -1, 1)) for z in ((x.along - a) * rx, (y.along + b) * ry)]
-        (low_x, high_x), (low_y, high_y) = ((z.min(axis=1), z.max(axis=1)) for z in angles)
+        (low_x, high_x), (low_y, high_y) = (
+            np.arccos(np.clip([along.max(axis=1), along.min(axis=1)], -1, 1))
+            for along in ((x.along - a) * rx, (y.along + b) * ry)
+        )
         most = np.cos(np.maximum(0, np.maximum(low_x - high_y, low_y - high_x)))
         widest = np.minimum(high_x + high_y, 2 * np.pi - low_x - low_y)
         least = np.cos(np.minimum(widest, np.pi))
-        moved = _mean(x.rows, rx, spread) - _mean(y.rows, ry, spread)
+        moved = _mean(x, rx, spread) - _mean(y, ry, spread)
         moved -= pairs.direction * (a * rx + b * ry).mean(axis=1, keepdims=True)
         sign = np.where(moved @ pairs.direction < 0, -1.0, 1.0)
         distance = sign * np.linalg.norm(moved, axis=1)
@@ -177,7 +184,19 @@ def _reciprocal(squares: np.ndarray) -> np.ndarray:
     return 1 / np.sqrt(squares)
 
 
-def _mean(rows: np.ndarray, weights: np.ndarray, spread: Spread) -> np.ndarray:
-    """Mean of the rows times each of (S, n) weights; (S, d) float64."""
-    parts = slices(0, len(rows))
-    return sum(spread(lambda p: weights[:, p] @ rows[p].astype(np.float64), parts)) / len(rows)
+def _rounded(mean: np.ndarray) -> np.ndarray:
+    return mean.astype(np.float32).astype(np.float64)
+
+
+def _mean(side: Side, weights: np.ndarray, spread: Spread) -> np.ndarray:
+    """Mean of the rows times each of (S, n) weights; (S, d) float64.
+
+    The product runs in the type of the rows, on weights less their mean: what that leaves out is
+    the mean of the rows, in float64.
+    """
+    constant = weights.mean(axis=1, keepdims=True)
+    dtype = np.result_type(side.rows.dtype, np.float32)
+    rest = (weights - constant).astype(dtype)
+    parts = slices(0, len(side.rows))
+    sums = spread(lambda p: rest[:, p] @ side.rows[p].astype(dtype, copy=False), parts)
+    return np.sum(sums, axis=0, dtype=np.float64) / len(side.rows) + constant * side.mean
