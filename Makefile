@@ -35,8 +35,9 @@ install:
 
 reproduce: setup  ## run everything: make reproduce [CONFIG=config/published.yaml]
 	@[ -f "$(CONFIG)" ] || { echo "error: CONFIG=$(CONFIG): no such file" >&2; exit 1; }
-	@$(BIN)/snakemake --configfile $(CONFIG) $(ARGS) || \
-	  { grep -h '^error: ' "$$(ls -t .snakemake/log/*.log | head -n 1)" | sort -u >&2; exit 1; }
+	@start=$$(mktemp); $(BIN)/snakemake --configfile $(CONFIG) $(ARGS) || failed=1; \
+	[ -z "$$failed" ] || find .snakemake/log -newer $$start -name '*.log' -exec grep -h '^error: ' {} + 2>/dev/null \
+	  | sort -u >&2; rm -f $$start; exit $${failed:-0}
 	@$(MAKE) --no-print-directory report CONFIG=$(CONFIG)
 
 # The HTML report is made anew only where something of the run is newer than it.

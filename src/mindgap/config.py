@@ -76,6 +76,8 @@ def _sentence(error: ValidationError, where: str) -> str:
         want = error.validator_value
         want = " or ".join(want) if isinstance(want, list) else want
         return f"{at}: {error.instance!r} is not of type {want}"
+    if error.validator == "exclusiveMinimum":
+        return f"{at}: {error.instance!r} must be above {error.validator_value}"
     if error.validator == "pattern" and at.endswith(("run", "datasets", "models", "landscapes")):
         return (
             f"{at}: {error.instance!r} is not a name: it starts with a letter or digit and goes on "

@@ -26,7 +26,10 @@ def unit(rows):
 def pairs(n, d, seed=0, gap=0.55, noise=0.5):
     """Clustered unit rows in two cones, with partners."""
     rng = np.random.default_rng(seed)
-    draw = lambda *shape: rng.standard_normal(shape) / np.sqrt(d)  # noqa: E731
+
+    def draw(*shape):
+        return rng.standard_normal(shape) / np.sqrt(d)
+
     cone, across = unit(draw(1, d)), unit(draw(1, d))
     item = draw(n // 20 + 2, d)[rng.integers(n // 20 + 2, size=n)] + draw(n, d)
     return tuple(
@@ -252,7 +255,7 @@ def test_last_incomplete_batch_counts_in_the_direction_only():
         ({"x": pairs(40, 8)[0][:1], "y": pairs(40, 8)[1][:1]}, "two rows or more"),
         ({"y": pairs(40, 8)[0][::-1]}, "equal means"),
         ({"x": 2 * pairs(40, 8)[0]}, "not unit vectors"),
-        ({"x": np.full((40, 8), np.nan)}, "equal means|not unit vectors"),
+        ({"x": np.full((40, 8), np.nan)}, "not finite"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(change, message):

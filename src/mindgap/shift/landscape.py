@@ -26,7 +26,6 @@ from mindgap.shift.kernels import HIDDEN, LANES, Group, group_scales, tile_sums
 from mindgap.shift.shifted import Pairs, Spread, Terms, slices
 
 TILE = 256  # rows and columns of a tile: 256 kB of float32, in the second-level cache
-TASK = 4  # tiles that a thread takes at a time
 PANEL = 2**21  # entries that the fallback holds at a time: 16 MB of float64
 BUDGET = 256e6  # bytes of sums and terms; more shifts than fit go in several passes
 
@@ -242,7 +241,7 @@ def _sum_tiles(
         opposite = [*panels[turn:], *panels[:turn]]
         starts = range(0, batches * pairs.stride, pairs.stride)
         tasks = [(s, p, q) for s in starts for p, q in zip(panels, opposite, strict=True)]
-        spread(work, [tasks[part] for part in slices(0, len(tasks), TASK)])
+        spread(work, [tasks[part] for part in slices(0, len(tasks), -(-TILE // pairs.stride))])
 
     matched = pairs.padded(terms.matched, 1, np.float64)
 

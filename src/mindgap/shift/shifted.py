@@ -89,8 +89,10 @@ class Pairs:
         ]
         gap = means[0] - means[1]
         length = np.linalg.norm(gap)
+        if not np.isfinite(length):
+            raise UserError("some values are not finite numbers: mend the embeddings")
         # Rounding of the rows moves a mean by less than their resolution.
-        if not length > max(1e-12, *(float(np.finfo(z.dtype).eps) for z in (x, y))):
+        if length <= max(1e-12, *(float(np.finfo(z.dtype).eps) for z in (x, y))):
             raise UserError(
                 "the two modalities have equal means, so that no direction joins them: leave this"
                 " pair of modalities out of the shift"
