@@ -1,10 +1,11 @@
 """Check the configuration, name what a run makes, and hash the code that makes it."""
 
+import os
 import re
 import sys
 from pathlib import Path
 
-from mindgap.config import check_config, check_files, expand_models, read_yaml
+from mindgap.config import check_config, check_files, check_folder, expand_models, read_yaml
 from mindgap.data.sources import find_source
 from mindgap.digest import code_digest
 from mindgap.errors import UserError
@@ -20,8 +21,13 @@ try:
             find_source(SOURCES, model.options["source"], model.options["file"])
         if model.kind == "arrays":
             check_files(model, f"results/{config['run']}/embeddings")
+    for name in {d for model in MODELS.values() if model.kind == "clip" for d in model.datasets}:
+        check_folder(name, config["datasets"][name], f"results/{config['run']}/pairs")
 except UserError as error:
     sys.exit(f"error: {error}")
+
+# Nothing but the download rules touches the network.
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 RUN = config["run"]
 FIGURES = []  # names below results/{run}/figures; each chapter adds its own
@@ -52,6 +58,11 @@ def each_embedding(pattern):
         for model in MODELS.values()
         for dataset in model.datasets
     ]
+
+
+def folder_files(definition):
+    """Files behind a data set of the kind `folder`; none for the others."""
+    return [definition[key] for key in ("media", "table") if key in definition]
 
 
 def carried_files(wildcards):

@@ -20,9 +20,12 @@ rule fetch_source:
 
 
 rule build_pairs:
-    """Write a data set as one table, an item a row, media encoded."""
+    """Write a data set as one table, an item a row, media encoded, and list what cannot be used."""
+    input:
+        lambda w: folder_files(config["datasets"][w.dataset]),
     output:
-        "results/{run}/pairs/{dataset}.parquet",
+        pairs="results/{run}/pairs/{dataset}.parquet",
+        failures="results/{run}/pairs/{dataset}.failures.csv",
     log:
         "results/{run}/logs/build_pairs/{dataset}.log",
     benchmark:

@@ -8,7 +8,8 @@ from mindgap.job import run
 
 def main(job):
     """Write the pairs of one data set."""
-    logging.info("%d items", build_pairs(job.output[0], job.params.definition))
+    counts = build_pairs(job.output.pairs, job.params.definition, job.output.failures)
+    logging.info("%s", ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in counts.items()))
 
 
 if __name__ == "__main__":

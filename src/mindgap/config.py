@@ -135,11 +135,21 @@ def expand_models(config: dict[str, Any]) -> list[Model]:
 
 def check_files(model: Model, done: str | Path) -> None:
     """Refuse a model whose own files are missing, unless its embeddings below `done` are there."""
+    if all((Path(done) / model.name / f"{d}.safetensors").exists() for d in model.datasets):
+        return
     for modality, address in model.options["modalities"].items():
-        file = Path(address.partition("#")[0])
-        made = all((Path(done) / model.name / f"{d}.safetensors").exists() for d in model.datasets)
-        if not file.exists() and not made:
-            raise UserError(
-                f"config: models.{model.name}.modalities.{modality}: {file} does not exist "
-                f"(relative paths start at {Path.cwd()})"
-            )
+        _exists(address.partition("#")[0], f"models.{model.name}.modalities.{modality}")
+
+
+def check_folder(name: str, definition: dict[str, Any], done: str | Path) -> None:
+    """Refuse a set whose own files are missing, unless its pairs below `done` are there."""
+    if definition["kind"] == "folder" and not (Path(done) / f"{name}.parquet").exists():
+        for key in ("media", "table"):
+            _exists(definition[key], f"datasets.{name}.{key}")
+
+
+def _exists(file: str, key: str) -> None:
+    if not Path(file).exists():
+        raise UserError(
+            f"config: {key}: {file} does not exist (relative paths start at {Path.cwd()})"
+        )

@@ -18,7 +18,7 @@ SHAPES = {"kind": "shapes", "items": 300, "size": 64, "frames": 5, "seed": 7}
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
     path = tmp_path_factory.mktemp("pairs") / "shapes.parquet"
-    assert build_pairs(path, SHAPES) == 300
+    assert build_pairs(path, SHAPES) == {"items_in": 300, "items_out": 300}
     return pq.read_table(path).to_pylist()
 
 
@@ -163,7 +163,7 @@ def test_digits_are_the_real_ones(tmp_path):
     from sklearn.datasets import load_digits
 
     path = tmp_path / "digits.parquet"
-    assert build_pairs(path, {"kind": "digits", "items": 1797, "seed": 1}) == 1797
+    assert build_pairs(path, {"kind": "digits", "items": 1797, "seed": 1})["items_out"] == 1797
     rows = pq.read_table(path).to_pylist()
     bunch = load_digits()
     assert sorted(int(r["id"]) for r in rows) == list(range(1797))

@@ -258,6 +258,38 @@ def test_own_arrays_give_the_same_tables_and_figures(own, clouds):
     assert (results / "scorecard.md").exists()
 
 
+def test_own_folder_of_pictures_runs_to_the_scorecard(own):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    (own.path / "pictures").mkdir()
+    lines = ["picture,caption"]
+    for i in range(24):
+        noise = rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(own.path / f"pictures/{i}.png")
+        lines.append(f'{i}.png,"picture, number {i}"')
+    (own.path / "captions.csv").write_text("\n".join([*lines, "24.png,an absent one"]))
+    (own.path / "folder.yaml").write_text(
+        "run: folder\n"
+        "select: {datasets: [pictures], models: [tiny], landscapes: [full]}\n"
+        "datasets:\n"
+        "  pictures: {kind: folder, media: pictures, modality: image, table: captions.csv,\n"
+        "             columns: {file: picture, text: caption}}\n"
+        "models:\n"
+        "  tiny: {kind: clip, architecture: tiny, weights: random, seeds: [0], captions: first,\n"
+        "         batch_size: 8}\n"
+    )
+    own.snakemake("folder.yaml")
+    results = own.path / "results/folder"
+    assert pd.read_csv(results / "gap/gap.csv")["n"].tolist() == [24]
+    failures = pd.read_csv(results / "pairs/pictures.failures.csv")
+    assert failures["name"].tolist() == ["24.png", "24.png"]
+    assert "items in" in (results / "logs/build_pairs/pictures.log").read_text()
+    (own.path / "captions.csv").unlink()
+    done = own.snakemake("folder.yaml", "-n", check=False)
+    assert done.returncode == 0, "the pairs are there; their source may be gone"
+
+
 def test_a_changed_array_is_noticed_by_content(own, clouds):
     before = (own.path / "image.npy").stat()
     write_own(own, *clouds(60, 8))
