@@ -10,7 +10,7 @@ import pytest
 from scipy.special import logsumexp
 
 from mindgap.errors import UserError
-from mindgap.shift import kernels
+from mindgap.shift import kernels, sums
 from mindgap.shift import landscape as module
 from mindgap.shift.landscape import landscape, logit_scales
 
@@ -150,7 +150,7 @@ def test_fallback_and_tiles_agree(monkeypatch, batch):
     x, y = pairs(300, 16)
     tiles = landscape(x, y, SHIFTS, COMMENSURABLE, batch=batch)
     monkeypatch.setattr(module, "STEEPEST", 0.0)
-    monkeypatch.setattr(module, "PANEL", 7 * 300)
+    monkeypatch.setattr(sums, "PANEL", 7 * 300)
     panels = landscape(x, y, SHIFTS, COMMENSURABLE, batch=batch, threads=2)
     for direction in ("loss_ab", "loss_ba"):
         np.testing.assert_allclose(getattr(panels, direction), getattr(tiles, direction), atol=3e-6)

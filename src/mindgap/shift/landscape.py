@@ -22,11 +22,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mindgap.errors import UserError
-from mindgap.shift.kernels import HIDDEN, LANES, Group, group_scales, tile_sums
-from mindgap.shift.shifted import Pairs, Spread, Terms, slices
+from mindgap.shift.kernels import Group, group_scales
+from mindgap.shift.shifted import Pairs, Spread, Terms, one_by_one
+from mindgap.shift.sums import TileJob, panel_losses, tile_losses
 
-TILE = 256  # rows and columns of a tile: 256 kB of float32, in the second-level cache
-PANEL = 2**21  # entries that the fallback holds at a time: 16 MB of float64
 BUDGET = 256e6  # bytes of sums and terms; more shifts than fit go in several passes
 
 # Powers of two between which the logits of a tile must lie, so that float32 sums do not overflow
@@ -118,10 +117,10 @@ def landscape(
     distinct, position = np.unique(np.maximum(scales, SMALLEST), return_inverse=True)
     groups = group_scales(distinct)
     with _workers(threads) as spread:
-        pairs = Pairs.of(x, y, batch, LANES, spread)
-        need = len(x) * (16 * len(distinct) + 150) * len(shifts)
+        pairs = Pairs.of(x, y, spread)
+        need = (16 * len(distinct) * batch + 150 * len(x)) * len(shifts)
         parts = np.array_split(shifts, min(len(shifts), -(-need // int(BUDGET))))
-        results = [_pass(pairs, d * share_a, d * share_b, groups, spread) for d in parts]
+        results = [_pass(pairs, d * share_a, d * share_b, groups, batch, spread) for d in parts]
     distance, ab, ba = (np.concatenate(z) for z in zip(*results, strict=True))
     return Landscape(shifts, scales, distance, ab[:, position], ba[:, position])
 
@@ -156,144 +155,38 @@ def _workers(threads: int) -> Iterator[Spread]:
     """Yield an ordered map over threads, each of which runs BLAS on its own."""
     with threadpool_limits(1, "blas"):
         if threads <= 1:
-            yield lambda function, items: [function(item) for item in items]
+            yield one_by_one
             return
         with ThreadPoolExecutor(threads) as pool:
             yield lambda function, items: list(pool.map(function, items))
 
 
 def _pass(
-    pairs: Pairs, a: np.ndarray, b: np.ndarray, groups: list[Group], spread: Spread
+    pairs: Pairs,
+    a: np.ndarray,
+    b: np.ndarray,
+    groups: list[Group],
+    batch: int,
+    spread: Spread,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Distance (S,) and both losses (S, T) for shifts that move x by -a u and y by b u."""
     terms = Terms.of(pairs, a, b, spread)
-    used = terms.matched[:, : pairs.used]
+    used = len(pairs.matched) // batch * batch
+    matched = terms.matched[:, :used]
     steep = terms.rx.max(axis=1) * terms.ry.max(axis=1) > STEEPEST
     losses = np.empty((2, len(a), sum(len(group.columns) for group in groups)))
     fast, slow = [], []
     for group in groups:
         step = group.largest * np.log2(np.e)
         floor = terms.most - UPPER / step
-        ceiling = used.min(axis=1) - LOWER / step
+        ceiling = matched.min(axis=1) - LOWER / step
         fits = (floor <= ceiling) & ~steep
         # Exponents are the more exact the smaller they are where it matters: at the matched pairs.
-        offset = np.minimum(used.mean(axis=1), terms.least - LEAST / step)
+        offset = np.minimum(matched.mean(axis=1), terms.least - LEAST / step)
         offset = np.maximum(floor, np.minimum(offset, ceiling))
-        fast += [(group, np.flatnonzero(fits), offset)] if fits.any() else []
+        if fits.any():
+            fast.append(TileJob(group, np.flatnonzero(fits), offset))
         slow += [(group, k) for k in np.flatnonzero(~fits)]
-    if fast:
-        _sum_tiles(pairs, terms, fast, losses, spread)
-    if slow:
-        _sum_panels(pairs, terms, slow, losses, spread)
-    return terms.distance, *(losses / pairs.used)
-
-
-def _sum_tiles(
-    pairs: Pairs,
-    terms: Terms,
-    fast: list[tuple[Group, np.ndarray, np.ndarray]],
-    losses: np.ndarray,
-    spread: Spread,
-) -> None:
-    """Sum the losses from float32 tiles, for (group, indices of shifts, offset of each shift).
-
-    With h the product of the centred rows, P_i = x_i . centre of y + px_i - centre . centre and
-    Q_j = centre of x . y_j + py_j, the cosine is rx_i (ry_j h_ij + ry_j Q_j) + rx_i P_i ry_j. The
-    means of ry_j Q_j and ry_j are taken out in float64, so that float32 holds differences alone.
-    """
-    x, y, batches = pairs.x, pairs.y, pairs.used // pairs.batch
-    left = terms.px + x.across - x.centre @ y.centre
-    shared = left.mean(axis=1, keepdims=True)
-    left = terms.rx * (left - shared)
-    right = terms.ry * (terms.py + y.across + shared)
-    mean_r, mean_v = (z.mean(axis=1, keepdims=True) for z in (terms.ry, right))
-    operands = (
-        pairs.padded(terms.rx, 0, np.float32),
-        pairs.padded(left, 0, np.float32),
-        pairs.padded(terms.rx * mean_v + left * mean_r, HIDDEN, np.float64),
-        pairs.padded(terms.ry, 0, np.float32),
-        pairs.padded(right - mean_v, HIDDEN, np.float32),
-        pairs.padded(terms.ry - mean_r, 0, np.float32),
-    )
-    jobs = []
-    for group, picks, offset in fast:
-        sums = np.zeros((2, len(offset), len(group.columns), batches * pairs.stride))
-        base = np.float32(group.base * np.log2(np.e))
-        jobs.append((tile_sums(group.multiples), (picks, base, offset, *operands, *sums)))
-
-    def work(tasks: list[tuple[int, int, int]]) -> None:
-        size = min(TILE, pairs.stride)
-        h = np.empty((size, size), np.float32)
-        for start, p, q in tasks:
-            height = min(size, -(-(pairs.batch - p) // 2) * 2)
-            width = min(size, pairs.stride - q)
-            i, j = start + p, start + q
-            np.matmul(x.centred[i : i + height], y.centred[j : j + width].T, out=h[:height, :width])
-            if p == q:
-                np.fill_diagonal(h, HIDDEN)
-            for kernel, arguments in jobs:
-                kernel(h, height, width, i, j, *arguments)
-
-    # The tiles of a turn share neither rows nor columns, and the turns have an order: so the sums
-    # need no copy per thread and come out the same for any number of threads.
-    panels = range(0, pairs.batch, TILE)
-    for turn in range(len(panels)):
-        opposite = [*panels[turn:], *panels[:turn]]
-        starts = range(0, batches * pairs.stride, pairs.stride)
-        tasks = [(s, p, q) for s in starts for p, q in zip(panels, opposite, strict=True)]
-        spread(work, [tasks[part] for part in slices(0, len(tasks), -(-TILE // pairs.stride))])
-
-    matched = pairs.padded(terms.matched, 1, np.float64)
-
-    def finish(task: tuple[int, int]) -> None:
-        (group, picks, offset), (_, arguments), t = fast[task[0]], jobs[task[0]], task[1]
-        scale, column = group.base * group.multiples[t], group.columns[t]
-        lift = np.exp(scale * (offset[picks, None] - matched[picks]))
-        for side, sums in enumerate(arguments[-2:]):
-            losses[side, picks, column] = np.log1p(sums[picks, t] * lift).sum(axis=1)
-
-    spread(
-        finish, [(i, t) for i, (group, *_) in enumerate(fast) for t in range(len(group.columns))]
-    )
-
-
-def _sum_panels(
-    pairs: Pairs,
-    terms: Terms,
-    slow: list[tuple[Group, int]],
-    losses: np.ndarray,
-    spread: Spread,
-) -> None:
-    """Sum the losses of (group, index of a shift) in float64, each row with a maximum of its own.
-
-    Slower than tiles, and right for logits of any range.
-    """
-    sets = ((pairs.x.rows, terms.rx, terms.px), (pairs.y.rows, terms.ry, terms.py))
-    tasks = [
-        (slice(start, start + pairs.batch), own)
-        for start in range(0, pairs.used, pairs.batch)
-        for own in slices(start, start + pairs.batch, max(1, PANEL // pairs.batch))
-    ]
-
-    def work(side: int, every: slice, own: slice) -> list[np.ndarray]:
-        (a, ra, pa), (b, rb, pb) = sets[side], sets[1 - side]
-        wide = a[own].astype(np.float64)
-        parts = slices(every.start, every.stop)
-        g = np.concatenate([wide @ b[part].astype(np.float64).T for part in parts], axis=1)
-        here = np.arange(len(wide))
-        sums = []
-        for group, k in slow:
-            c = (g + pa[k, own, None] + pb[k, every]) * ra[k, own, None] * rb[k, every]
-            c[here, here + own.start - every.start] = -np.inf
-            top = c.max(axis=1)
-            c -= top[:, None]
-            top -= terms.matched[k, own]
-            scales = group.base * np.array(group.multiples)
-            logits = [np.log(np.exp(s * c).sum(axis=1)) + s * top for s in scales]
-            sums.append(np.logaddexp(0, logits).sum(axis=1))
-        return sums
-
-    for side in (0, 1):
-        results = spread(lambda task, side=side: work(side, *task), tasks)
-        for (group, k), *sums in zip(slow, *results, strict=True):
-            losses[side, k, list(group.columns)] = np.sum(sums, axis=0)
+    tile_losses(pairs, terms, fast, batch, losses, spread)
+    panel_losses(pairs, terms, slow, batch, losses, spread)
+    return terms.distance, *(losses / used)

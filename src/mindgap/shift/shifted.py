@@ -24,6 +24,11 @@ def slices(start: int, stop: int, size: int = SLICE) -> list[slice]:
     return [slice(i, min(i + size, stop)) for i in range(start, stop, size)]
 
 
+def one_by_one(function: Callable, items: Iterable) -> list:
+    """A map without threads."""
+    return [function(item) for item in items]
+
+
 @dataclass(frozen=True)
 class Side:
     """One set of n rows.
@@ -33,29 +38,26 @@ class Side:
     rows
         (n, d), as given.
     mean
-        (d,) mean of the rows, float64.
-    centred
-        Rows of full batches minus `centre`, float32, in padded order (`Pairs.padded`).
+        (d,) mean of the rows.
     along, square, across
         x . u, |x|^2 and x . centre of the other set; (n,) float64.
     """
 
     rows: np.ndarray
     mean: np.ndarray
-    centred: np.ndarray
     along: np.ndarray
     square: np.ndarray
     across: np.ndarray
 
     @property
     def centre(self) -> np.ndarray:
-        """The mean as float32 holds it, in float64: what is taken off the rows."""
-        return _rounded(self.mean)
+        """The mean in float32, what products are centred on."""
+        return self.mean.astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Two sets of matched unit rows, cut into batches.
+    """Two sets of matched unit rows.
 
     Attributes
     ----------
@@ -65,24 +67,17 @@ class Pairs:
         (d,) unit vector from the mean of y to the mean of x.
     matched
         (n,) x_i . y_i.
-    batch, stride
-        Pairs in a batch, and the distance of two batches in padded order.
-    used
-        Pairs that are in a full batch.
     """
 
     x: Side
     y: Side
     direction: np.ndarray
     matched: np.ndarray
-    batch: int
-    stride: int
-    used: int
 
     @classmethod
-    def of(cls, x: np.ndarray, y: np.ndarray, batch: int, lanes: int, spread: Spread) -> Pairs:
-        """Measure both sets; a batch is padded to a multiple of `lanes`."""
-        n, d = x.shape
+    def of(cls, x: np.ndarray, y: np.ndarray, spread: Spread) -> Pairs:
+        """Measure both sets."""
+        n = len(x)
         means = [
             sum(spread(lambda part, z=z: z[part].sum(axis=0, dtype=np.float64), slices(0, n))) / n
             for z in (x, y)
@@ -98,35 +93,22 @@ class Pairs:
                 " pair of modalities out of the shift"
             )
         direction = gap / length
-        centres = [_rounded(mean) for mean in means]
-        stride = -(-batch // lanes) * lanes
-        used = n // batch * batch
-        centred = [np.zeros((n // batch * stride, d), np.float32) for _ in (x, y)]
-        place = np.arange(used) // batch * stride + np.arange(used) % batch
         along, square, across = np.empty((3, 2, n))
         matched = np.empty(n)
+        axes = [np.stack([direction, mean.astype(np.float32)], axis=1) for mean in means[::-1]]
 
         def measure(part: slice) -> None:
             wide = [z[part].astype(np.float64) for z in (x, y)]
             matched[part] = np.einsum("ij,ij->i", *wide)
             for side, rows in enumerate(wide):
                 square[side, part] = np.einsum("ij,ij->i", rows, rows)
-                both = rows @ np.stack([direction, centres[1 - side]], axis=1)
-                along[side, part], across[side, part] = both.T
-                rows -= centres[side]
-                centred[side][place[part]] = rows[: max(0, used - part.start)]
+                along[side, part], across[side, part] = (rows @ axes[side]).T
 
         spread(measure, slices(0, n))
         if not (np.abs(square - 1) < 0.01).all():
             raise UserError("some rows are not unit vectors: normalise both modalities first")
-        columns = zip((x, y), means, centred, along, square, across, strict=True)
-        return cls(*(Side(*c) for c in columns), direction, matched, batch, stride, used)
-
-    def padded(self, values: np.ndarray, fill: float, dtype: type) -> np.ndarray:
-        """Copy (S, n) to (S, batches x stride); places between two batches hold `fill`."""
-        out = np.full((len(values), self.used // self.batch, self.stride), fill, dtype)
-        out[:, :, : self.batch] = values[:, : self.used].reshape(*out.shape[:2], self.batch)
-        return out.reshape(len(values), -1)
+        columns = zip((x, y), means, along, square, across, strict=True)
+        return cls(*(Side(*column) for column in columns), direction, matched)
 
 
 @dataclass(frozen=True)
@@ -184,10 +166,6 @@ def _reciprocal(squares: np.ndarray) -> np.ndarray:
             " or change it a little"
         )
     return 1 / np.sqrt(squares)
-
-
-def _rounded(mean: np.ndarray) -> np.ndarray:
-    return mean.astype(np.float32).astype(np.float64)
 
 
 def _mean(side: Side, weights: np.ndarray, spread: Spread) -> np.ndarray:
