@@ -64,3 +64,22 @@ def test_minimum_moves_to_zero_distance_with_temperature(sets):
         reach = np.abs(found.distance[losses.argmin(axis=0)])
         assert (np.diff(reach) <= 1e-12).all()
         assert reach[-1] < 0.12
+
+
+def test_full_batch_of_500_equals_the_direct_method(sets):
+    """All pairs as one batch, both directions, in float64, far shifts too."""
+    from scipy.special import logsumexp
+
+    x, y = sets
+    difference = x.mean(axis=0) - y.mean(axis=0)
+    u = difference / np.linalg.norm(difference)
+    shifts, scales = np.array([-5, -1, 0, 0.25, 0.8, 2, 4.75]), [100, 30, 1]
+    found = landscape(x, y, shifts, scales, threads=2)
+    for k, shift in enumerate(shifts):
+        cosines = unit_rows(x - shift / 2 * u) @ unit_rows(y + shift / 2 * u).T
+        for t, scale in enumerate(scales):
+            logits = scale * cosines
+            matched = np.diagonal(logits)
+            for losses, axis in ((found.loss_ab, 1), (found.loss_ba, 0)):
+                expected = (logsumexp(logits, axis=axis) - matched).mean()
+                assert losses[k, t] == pytest.approx(expected, abs=1e-5), (shift, scale, axis)

@@ -144,6 +144,14 @@ def test_identity_of_the_gap(row):
     assert row["cosine_all"] == pytest.approx((matched + (row["n"] - 1) * rest) / row["n"])
 
 
+def test_quartiles_of_the_cosines(pair, row):
+    for side, rows in zip("ab", map(unit_rows, pair), strict=True):
+        cosines = (rows @ rows.T)[np.triu_indices(len(rows), 1)]
+        for share in (25, 50, 75):
+            expected = np.quantile(cosines, share / 100)
+            assert row[f"cosine_q{share}_{side}"] == pytest.approx(expected, abs=2 / 4000 + 1e-3)
+
+
 def test_unbiased_gap_is_the_u_statistic(pair):
     """Mean of (x_i - y_i) . (x_j - y_j) over i != j."""
     x, y = map(unit_rows, pair)

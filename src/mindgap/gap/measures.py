@@ -22,6 +22,7 @@ from mindgap.gap.cosines import (
 from mindgap.gap.retrieval import match_ranks, recall
 
 RECALL_AT = (1, 5, 10)
+FINE = 100  # parts of a histogram's bin, for quantiles to within 2 / (FINE * bins)
 
 
 def modality_gap(x: np.ndarray, y: np.ndarray) -> float:
@@ -172,8 +173,8 @@ def measure_gap(
     check_pairs(embeddings, f"{embeddings.about.get('model', 'embeddings')}")
     x, y = (unit_rows(embeddings.first(m)) for m in (a, b))
     n = len(x)
-    in_a, in_b = (within_statistics(rows, bins, threads=threads) for rows in (x, y))
-    across = cross_statistics(x, y, bins, threads=threads)
+    in_a, in_b = (within_statistics(rows, bins * FINE, threads=threads) for rows in (x, y))
+    across = cross_statistics(x, y, bins * FINE, threads=threads)
     matched = np.einsum("ij,ij->i", x, y)
     sample = np.sort(np.random.default_rng(seed).permutation(n)[:max_pairs])
     gap = modality_gap(x, y)
@@ -214,10 +215,12 @@ def measure_gap(
     histograms = {
         f"within {a}": in_a.counts,
         f"within {b}": in_b.counts,
-        "matched": histogram(matched, bins),
+        "matched": histogram(matched, bins * FINE),
         "unmatched": across.counts,
     }
-    return row, histograms
+    return row, {
+        kind: counts.reshape(bins, FINE).sum(axis=1) for kind, counts in histograms.items()
+    }
 
 
 def _centroids(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
@@ -249,11 +252,17 @@ def _cosines(
 ) -> dict[str, float]:
     n, everything = len(x), mean_cross_cosine(x, y)
     mean_a, mean_b = mean_cosine(x), mean_cosine(y)
+    quartiles = {
+        f"cosine_q{share}_{side}": found.quantile(share / 100)
+        for side, found in (("a", in_a), ("b", in_b))
+        for share in (25, 50, 75)
+    }
     return {
         "cosine_a": mean_a,
         "cosine_min_a": in_a.minimum,
         "cosine_b": mean_b,
         "cosine_min_b": in_b.minimum,
+        **quartiles,
         "cosine_matched": float(matched.mean()),
         "cosine_unmatched": float((everything * n - matched.mean()) / (n - 1)),
         "cosine_max_unmatched": across.maximum,
