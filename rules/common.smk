@@ -27,7 +27,7 @@ except UserError as error:
     sys.exit(f"error: {error}")
 
 # Nothing but the download rules touches the network.
-os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.update(HF_HUB_OFFLINE="1")
 
 RUN = config["run"]
 FIGURES = []  # names below results/{run}/figures; each chapter adds its own

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from mindgap.errors import UserError
 from mindgap.shift import kernels, sums
 from mindgap.shift import landscape as module
-from mindgap.shift.landscape import landscape, logit_scales
+from mindgap.shift.landscape import landscape
 
 SHARES = {"both": (0.5, 0.5), "a": (1.0, 0.0), "b": (0.0, 1.0)}
 COMMENSURABLE = [100, 50, 30, 20, 10, 1]
@@ -277,13 +277,6 @@ def test_a_row_on_the_origin_is_refused():
     x, y = np.tile([[1.0, 0.0]], (4, 1)), np.tile([[-1.0, 0.0]], (4, 1))
     with pytest.raises(UserError, match="onto the origin"):
         landscape(x, y, [0, 2], [1])
-
-
-def test_temperatures():
-    np.testing.assert_allclose(logit_scales([0.01, 0.02, 1]), [100, 50, 1])
-    for wrong in ([0.0], [0.1, -1], [np.nan], []):
-        with pytest.raises(UserError, match="temperature"):
-            logit_scales(wrong)
 
 
 def test_exponential():

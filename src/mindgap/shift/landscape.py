@@ -12,7 +12,7 @@ exponential serves rows, columns and all scales with a common base (`kernels`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,12 +61,6 @@ class Landscape:
     def loss(self) -> np.ndarray:
         """Mean of both directions, (S, T): the loss that CLIP is trained with."""
         return (self.loss_ab + self.loss_ba) / 2
-
-
-def logit_scales(temperatures: Iterable[float]) -> np.ndarray:
-    """Return 1/tau for each temperature tau."""
-    with np.errstate(divide="ignore"):
-        return _check_scales(1 / np.asarray(list(temperatures), np.float64))
 
 
 def landscape(
