@@ -30,7 +30,9 @@ def main(job):
         )
         logging.info("%s: %d shifts x %d temperatures", name, *found.loss.shape)
         key = {"model": job.wildcards.model, "dataset": job.wildcards.dataset, "landscape": name}
-        key |= {"sides": options["sides"], "batch": options["batch"] or len(x), "n": len(x)}
+        batch = options["batch"] or len(x)
+        key |= {"sides": options["sides"], "batch": batch, "n": len(x)}
+        key["n_used"] = len(x) // batch * batch  # a last incomplete batch has no part in the loss
         points = landscape_table(found)
         minima = minima_table(points)
         for kind, table in zip(tables, (points, minima, trend_table(minima)), strict=True):

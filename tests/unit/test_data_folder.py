@@ -242,6 +242,11 @@ def test_unquoted_commas_and_bad_tables(tmp_path):
     path.write_text("image,caption\n")
     with pytest.raises(UserError, match=r"no column 'file' \(it has: image, caption\)"):
         read_table(path, columns)
+    path.write_text("file,text\n./a.png,one\na.png,two\n")
+    assert read_table(path, columns)["a.png"].captions == ["one", "two"]
+    path.write_bytes("file,text\na.png,caf\xe9\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"t\.csv is not UTF-8 \(byte 19\)"):
+        read_table(path, columns)
     path.write_text("")
     with pytest.raises(UserError, match="is empty"):
         read_table(path, columns)
@@ -255,7 +260,7 @@ def test_neither_folder_nor_zip(tmp_path):
 
 def test_a_set_in_which_everything_fails_is_refused(tmp_path):
     definition = lay(tmp_path, {"a.png": b"x"}, "file,text\na.png,x\n")
-    with pytest.raises(UserError, match="no items"):
+    with pytest.raises(UserError, match=r"2 items or captions .* first is a\.png: not a readable"):
         build_pairs(tmp_path / "out.parquet", definition)
 
 

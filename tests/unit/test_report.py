@@ -74,6 +74,15 @@ def test_what_a_run_lacks_is_not_run_and_says_where(results, measured, missing):
     assert row["reason"] == f"run `mine` has no {missing}; answered by run `published`"
 
 
+def test_a_claim_about_no_model_belongs_to_the_runs_it_names(results):
+    where = {"where": {"gap": 0.2}, "column": "odd"}
+    row = score(results, measured={}, published=1)
+    assert row["verdict"] == "differs"
+    claim = {**CLAIM, "measured": {"table": "gap/gap.csv", **where}, "published": 1.0}
+    assert score_claims([claim], results, "mine")[0]["verdict"] == "not_run"
+    assert score_claims([claim], results, "published")[0]["verdict"] == "reproduced"
+
+
 def test_an_ambiguous_or_wrong_cell_is_an_error(results):
     for measured in ({"where": {"dataset": "s"}}, {"column": "gapp"}, {"where": {"modle": "m"}}):
         with pytest.raises(UserError, match=r"claims\.yaml"):

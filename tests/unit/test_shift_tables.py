@@ -21,8 +21,8 @@ def test_grid():
 
 @pytest.fixture
 def points():
-    """Parabolas whose lowest point is at the shift 1 - 1/scale, text to image one step farther."""
-    shifts, scales = np.array([-0.5, 0, 0.5, 1.0]), np.array([100.0, 2.0, 1.0])
+    """Parabolas, lowest at the shifts 0, 0.5 and 1 as it gets hotter, text to image a step before."""
+    shifts, scales = np.array([-1.0, -0.5, 0, 0.5, 1.0, 1.5]), np.array([100.0, 2.0, 1.0])
     middle = np.array([0.0, 0.5, 1.0])
     loss = (shifts[:, None] - middle) ** 2
     found = SimpleNamespace(
@@ -37,7 +37,7 @@ def points():
 
 
 def test_one_row_a_point(points):
-    assert len(points) == 4 * 3 * 3
+    assert len(points) == 6 * 3 * 3
     row = points[
         (points["shift"] == 0.5)
         & (points["inverse_temperature"] == 2)
@@ -58,8 +58,10 @@ def test_minima_and_trends(points):
     assert trends.loc["ab", "monotone"] == 1
     assert trends.loc["ab", "reach_coldest"] == pytest.approx(0.9)
     assert trends.loc["ab", "reach_hottest"] == pytest.approx(0.1)
+    assert not minima["at_edge"].any()
     back = minima_table(points.assign(loss=-points["loss"]))
-    assert set(trend_table(back)["monotone"]) <= {0, 1}
+    assert back["at_edge"].all(), "the lowest point of a hill is an end of the grid"
+    assert trend_table(back)["monotone"].isna().all()
     turned = pd.concat([minima_table(points)]).assign(
         inverse_temperature=lambda t: 1 / t["inverse_temperature"]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,7 +58,11 @@ def read_table(path: str | Path, columns: dict[str, str | None]) -> dict[str, _I
     text is the last column, an unquoted comma in it does no harm. Label and group are those of an
     item's first row.
     """
-    with open(path, encoding="utf-8-sig", newline="") as stream:
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
+    with io.StringIO(text, newline="") as stream:
         reader = csv.reader(stream)
         header = next(reader, None)
         if not header:
@@ -81,9 +86,10 @@ def read_table(path: str | Path, columns: dict[str, str | None]) -> dict[str, _I
                     f"{path}, line {reader.line_num}: {len(row)} fields where the header has "
                     f"{len(header)}; quote values that hold a comma"
                 )
-            item = items.get(row[place["file"]])
+            name = row[place["file"]].removeprefix("./")
+            item = items.get(name)
             if item is None:
-                item = items[row[place["file"]]] = _Item(
+                item = items[name] = _Item(
                     label=row[place["label"]] if "label" in place else None,
                     group=row[place["group"]] if "group" in place else None,
                 )

@@ -58,9 +58,10 @@ def build_pairs(
 def _guarded(tally: Tally, options: dict[str, Any], strict: bool) -> Iterator[dict[str, list]]:
     """Stream a folder; with `failures: stop` the first failure ends it before a file is renamed."""
     yield from folder_batches(tally, **options)
-    if strict and tally.failures:
+    if tally.failures and (strict or not tally.counts["items_out"]):
         first = tally.failures[0]
         raise UserError(
             f"{len(tally.failures)} items or captions cannot be used, the first is "
-            f"{first['name']}: {first['reason']}; mend them or set failures: skip"
+            f"{first['name']}: {first['reason']}; mend them"
+            + (" or set failures: skip" if tally.counts["items_out"] else "")
         )

@@ -49,7 +49,8 @@ def score_claims(
 ) -> list[dict[str, Any]]:
     """Return one scored row a claim, in the order of the claims, with the keys `FIELDS`.
 
-    A claim is read from one cell: column `measured.column` of the row of `measured.table` (a CSV
+    A claim about no model belongs to the runs that it names; any other is judged wherever its row
+    is there. It is read from one cell: column `measured.column` of the row of `measured.table` (a CSV
     below `results`) where every key of `measured.where` matches. It is judged by `tolerance`
     (largest distance from `published`) or by `accept` (lowest and highest value, either null). A
     table or row that this run does not have makes the claim `not_run`.
@@ -64,6 +65,8 @@ def _score(claim: dict, results: Path, run: str, tables: dict) -> dict[str, Any]
         path = results / name
         tables[name] = pd.read_csv(path) if path.exists() else None
     value, missing = _cell(tables[name], claim["measured"])
+    if "model" not in claim["measured"]["where"] and run not in claim["runs"]:
+        value, missing = None, "part in a claim about no model"
     if missing:
         runs = " or ".join(f"`{r}`" for r in claim["runs"])
         verdict, reason = "not_run", f"run `{run}` has no {missing}; answered by run {runs}"
@@ -125,8 +128,8 @@ def tolerance(claim: dict[str, Any]) -> str:
 def to_markdown(scores: list[dict[str, Any]], run: str) -> str:
     """Render the scorecard as a Markdown page: the answered claims first, then the others."""
     lines = [f"# Scorecard of run `{run}`", "", summary(scores, run).partition(": ")[2] + ".", ""]
-    lines += [*(f"- {text}" for text in EVIDENCE.values()), ""]
     answered = [s for s in scores if s["verdict"] != "not_run"]
+    lines += [*(f"- {text}" for text in _evidence(answered)), ""]
     if answered:
         lines += [
             "| | claim | paper | published | measured | accepted | reason |",
@@ -140,7 +143,7 @@ def to_markdown(scores: list[dict[str, Any]], run: str) -> str:
             f"{s['statement']} (`{s['id']}`)",
             f"{s['paper']} {s['figure']}",
             published,
-            f"{s['measured']:.5g}",
+            f"{s['measured']:.6g}",
             s["tolerance"],
             s["reason"],
         )
@@ -155,6 +158,16 @@ def to_markdown(scores: list[dict[str, Any]], run: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _evidence(answered: list[dict[str, Any]]) -> list[str]:
+    """Legend of the evidence tags, with how many answered claims of each are reproduced."""
+    lines = []
+    for text in EVIDENCE.values():
+        some = [s for s in answered if s["reason"].startswith(text[:3])]
+        good = sum(s["verdict"] == "reproduced" for s in some)
+        lines.append(f"{text}: {good} of {len(some)} reproduced")
+    return lines
+
+
 def to_html(scores: list[dict[str, Any]], run: str) -> str:
     """Render the answered claims as one self-contained page for the report."""
     answered = [s for s in scores if s["verdict"] != "not_run"]
@@ -164,7 +177,7 @@ def to_html(scores: list[dict[str, Any]], run: str) -> str:
         "body{font:14px sans-serif;margin:2em}td,th{padding:.35em .6em;text-align:left;"
         "vertical-align:top;border-bottom:1px solid #ddd}th{position:sticky;top:0;background:#fff}"
     )
-    notes = "".join(f"<li>{text}</li>" for text in EVIDENCE.values())
+    notes = "".join(f"<li>{text}</li>" for text in _evidence(answered))
     return (
         f"<!doctype html><meta charset=utf-8><title>{run}</title><style>{style}</style>"
         f"<p>{summary(scores, run)}</p><ul>{notes}</ul>{body}"

@@ -17,7 +17,8 @@ _MANY = 8  # temperatures beyond which a landscape is a heat map and not a row o
 def figure_landscape(points: pd.DataFrame, minima: pd.DataFrame, names: tuple[str, str]) -> Figure:
     """Fig 3b-d: loss over signed distance, a column a temperature, a row a way of batching.
 
-    The dashed line is the untouched gap; a marker shows the minimum of each direction. Landscapes
+    The dashed line is the untouched gap; a marker shows the minimum of each direction, hollow where
+    it is an end of the grid; the dotted line is the loss of a model that knows nothing. Landscapes
     with the same batches share a row: dots on a coarse grid, lines on a fine one.
 
     Parameters
@@ -29,7 +30,8 @@ def figure_landscape(points: pd.DataFrame, minima: pd.DataFrame, names: tuple[st
     """
     use_style()
     counts = points.groupby("landscape")["inverse_temperature"].nunique()
-    points = points[points["landscape"].isin(counts[counts <= _MANY].index)]
+    few = counts[counts <= max(_MANY, counts.min())].index
+    points = points[points["landscape"].isin(few)]
     a, b = names
     looks = {
         "ab": (f"{a} to {b}", MODALITY_COLOURS.get(a, "#3b6fb6")),
@@ -48,6 +50,9 @@ def figure_landscape(points: pd.DataFrame, minima: pd.DataFrame, names: tuple[st
     for line, ((sides, batch), group) in zip(axes, rows, strict=True):
         for axis, scale in zip(line, scales, strict=True):
             part = group[group["inverse_temperature"] == scale]
+            if part.empty:
+                axis.set_axis_off()
+                continue
             _curves(axis, part, minima, looks)
             axis.set_title(rf"$1/\tau$ = {scale:g}")
         which = "both modalities move" if sides == "both" else f"only {names[sides == 'b']} moves"
@@ -59,6 +64,8 @@ def figure_landscape(points: pd.DataFrame, minima: pd.DataFrame, names: tuple[st
     handles += [
         plt.Line2D([], [], color="0.3", linestyle="--", label="untouched gap"),
         plt.Line2D([], [], color="0.3", marker="v", linestyle="", label="minimum"),
+        plt.Line2D([], [], color="0.3", marker="v", mfc="white", linestyle="", label="at the edge"),
+        plt.Line2D([], [], color="0.6", linestyle=":", label="chance, log(batch)"),
     ]
     figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False)
     figure.tight_layout(rect=(0, 0.2 / (2.3 * len(rows) + 0.5), 1, 1))
@@ -74,9 +81,11 @@ def _curves(axis: plt.Axes, part: pd.DataFrame, minima: pd.DataFrame, looks: dic
         for name in steps.index:
             curve = part[(part["landscape"] == name) & (part["direction"] == direction)]
             coarse = name != finest or len(steps) == 1
+            # A distance is a norm with a sign: where the centres cross it jumps, and the line breaks.
+            jump = np.flatnonzero(np.diff(np.sign(curve["distance"]))) + 1
             axis.plot(
-                curve["distance"],
-                curve["loss"],
+                np.insert(curve["distance"].to_numpy(), jump, np.nan),
+                np.insert(curve["loss"].to_numpy(), jump, np.nan),
                 color=colour,
                 linewidth=0.6 if coarse else 1.1,
                 alpha=0.9,
@@ -89,7 +98,10 @@ def _curves(axis: plt.Axes, part: pd.DataFrame, minima: pd.DataFrame, looks: dic
             & (minima["inverse_temperature"] == part["inverse_temperature"].iloc[0])
         ]
         lowest = where.loc[where["loss"].idxmin()]
-        axis.plot(lowest["distance"], lowest["loss"], marker="v", color=colour, markersize=4.5)
+        # Hollow at the edge of the grid: the loss may go on falling outside.
+        face = "white" if lowest["at_edge"] else colour
+        axis.plot(lowest["distance"], lowest["loss"], "v", color=colour, mfc=face, ms=4.5)
+    axis.axhline(np.log(part["batch"].iloc[0]), color="0.6", linestyle=":", linewidth=0.8)
     untouched = part.loc[part["shift"].abs().idxmin(), "distance"]
     axis.axvline(untouched, color="0.3", linestyle="--", linewidth=0.8)
 
@@ -119,12 +131,15 @@ def figure_valley(points: pd.DataFrame, minima: pd.DataFrame) -> Figure:
         rasterized=True,
     )
     valley = minima.sort_values("inverse_temperature")
-    axis.plot(valley["shift"], valley["inverse_temperature"], color="#d9772b", marker="o", ms=3)
+    axis.plot(valley["shift"], valley["inverse_temperature"], color="#d9772b")
+    for at_edge, face in ((0, "#d9772b"), (1, "white")):  # hollow: an end of the grid
+        some = valley[valley["at_edge"] == at_edge]
+        axis.plot(some["shift"], some["inverse_temperature"], "o", color="#d9772b", mfc=face, ms=3)
     axis.axvline(0, color="0.2", linestyle="--", linewidth=0.9)
     crossing = points.loc[points["distance"].abs().idxmin(), "shift"]
     axis.axvline(crossing, color="0.2", linestyle=":", linewidth=0.9)
     above = axis.get_xaxis_transform()
-    for where, text in ((0, "untouched"), (crossing, "no gap")):
+    for where, text in ((0, "untouched"), (crossing, "centres cross")):
         axis.text(where, 1.01, text, transform=above, ha="center", va="bottom", fontsize=7)
     axis.set(yscale="log", ylabel=r"inverse temperature $1/\tau$")
     axis.set_xlabel("shift along the unit gap vector (positive: closer)")
@@ -179,7 +194,7 @@ def figure_spheres(
         axis.axvline(star, color="#d9772b", linestyle=style, linewidth=0.9)
     axis.set(title="closed form, mismatched pairs", ylabel="loss")
     axis.set(xlabel=r"$s\,\cos$(tilt), with $s = 1/\tau$")
-    axis.legend(frameon=False, fontsize=7)
+    axis.legend(framealpha=1, edgecolor="none", fontsize=7)
     axis = figure.add_subplot(2, 3, 6)
     scale = rings["inverse_temperature"].max()
     part = rings[rings["inverse_temperature"] == scale]

@@ -49,9 +49,10 @@ def minima_table(table: pd.DataFrame) -> pd.DataFrame:
     """Where each curve of a landscape is lowest, beside the untouched gap.
 
     One row a temperature and direction: shift, distance and loss at the minimum, and the same at
-    the grid point nearest to no shift (`*_untouched`).
+    the grid point nearest to no shift (`*_untouched`). `at_edge` is 1 where the lowest point is an
+    end of the grid, so that the curve may go on falling outside.
     """
-    rows = []
+    rows, ends = [], (table["shift"].min(), table["shift"].max())
     for (scale, direction), curve in table.groupby(
         ["inverse_temperature", "direction"], sort=False
     ):
@@ -62,6 +63,7 @@ def minima_table(table: pd.DataFrame) -> pd.DataFrame:
             {"inverse_temperature": scale, "direction": direction}
             | {column: lowest[column] for column in columns}
             | {f"{column}_untouched": untouched[column] for column in columns}
+            | {"at_edge": int(lowest["shift"] in ends)}
         )
     return pd.DataFrame(rows)
 
@@ -69,7 +71,8 @@ def minima_table(table: pd.DataFrame) -> pd.DataFrame:
 def trend_table(minima: pd.DataFrame) -> pd.DataFrame:
     """How the minimum moves as the temperature grows, one row a direction.
 
-    `monotone` is 1 where no higher temperature has its minimum farther from zero distance;
+    `monotone` is 1 where no higher temperature has its minimum farther from zero distance, and
+    empty where a minimum lies at the edge of the grid, so that its place is not known;
     `reach_coldest` and `reach_hottest` are the absolute distances at the lowest and the highest
     temperature.
     """
@@ -79,7 +82,9 @@ def trend_table(minima: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "direction": direction,
-                "monotone": int((np.diff(reach) <= 1e-12).all()),
+                "monotone": np.nan
+                if part["at_edge"].any()
+                else float((np.diff(reach) <= 1e-12).all()),
                 "reach_coldest": reach.iloc[0],
                 "reach_hottest": reach.iloc[-1],
             }
