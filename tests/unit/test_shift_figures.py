@@ -25,7 +25,7 @@ def landscape(name, scales, batch=10, n=40, count=9):
 
 
 def both(*parts):
-    return [pd.concat(tables) for tables in zip(*parts, strict=True)]
+    return [pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True)]
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,8 @@ def score_claims(
     """Return one scored row a claim, in the order of the claims, with the keys `FIELDS`.
 
     A claim about no model belongs to the runs that it names; any other is judged wherever its row
-    is there. It is read from one cell: column `measured.column` of the row of `measured.table` (a CSV
-    below `results`) where every key of `measured.where` matches. It is judged by `tolerance`
+    is there. It is read from one cell: column `measured.column` of the row of `measured.table` (a
+    CSV below `results`) where every key of `measured.where` matches. It is judged by `tolerance`
     (largest distance from `published`) or by `accept` (lowest and highest value, either null). A
     table or row that this run does not have makes the claim `not_run`.
     """

@@ -74,14 +74,14 @@ def figure_landscape(points: pd.DataFrame, minima: pd.DataFrame, names: tuple[st
 
 def _curves(axis: plt.Axes, part: pd.DataFrame, minima: pd.DataFrame, looks: dict) -> None:
     steps = part.groupby("landscape", sort=False)["shift"].agg(
-        lambda s: s.drop_duplicates().diff().median()
+        lambda s: -s.nunique() / (np.ptp(s) or 1)  # how coarse a grid is
     )
     finest = steps.idxmin()
     for direction, (_, colour) in looks.items():
         for name in steps.index:
             curve = part[(part["landscape"] == name) & (part["direction"] == direction)]
             coarse = name != finest or len(steps) == 1
-            # A distance is a norm with a sign: where the centres cross it jumps, and the line breaks.
+            # A distance is a norm with a sign: where the centres cross it jumps, the line breaks.
             jump = np.flatnonzero(np.diff(np.sign(curve["distance"]))) + 1
             axis.plot(
                 np.insert(curve["distance"].to_numpy(), jump, np.nan),
