@@ -43,6 +43,7 @@ reproduce: setup  ## run everything: make reproduce [CONFIG=config/published.yam
 # The HTML report is made anew only where something of the run is newer than it.
 report: setup  ## write results/{run}/report.html for a finished run
 	@page=results/$(RUN)/report.html; \
+	[ -e results/$(RUN)/scorecard.json ] || { echo "no report: run $(RUN) has no scorecard yet"; exit 0; }; \
 	if [ ! -e $$page ] || [ -n "$$(find results/$(RUN) -newer $$page -type f -print -quit)" ]; then \
 	  $(BIN)/snakemake --configfile $(CONFIG) --report $$page >/dev/null 2>results/$(RUN)/logs/report.log \
 	    || { cat results/$(RUN)/logs/report.log >&2; exit 1; }; touch $$page; \

@@ -28,7 +28,7 @@ def read_summary(run: str) -> str:
     scores = json.loads(path.read_text(encoding="utf-8"))
     lines = [summary(scores, run)]
     lines += [
-        f"  differs: {s['id']}: published {s['published']}, measured {s['measured']:.5g}"
+        f"  differs: {s['id']}: published {s['published']}, measured {s['measured']:.6g}"
         for s in scores
         if s["verdict"] == "differs"
     ]

@@ -1,4 +1,4 @@
-"""Figures of the chapter `shift`; each reads tables and draws, and computes nothing."""
+"""Figures of the chapter `shift`; each reads tables and draws, and no claim reads a figure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from mindgap.style import MODALITY_COLOURS, use_style
+from mindgap.style import MODALITY_COLOURS, modality_colours, use_style
 
 _MANY = 8  # temperatures beyond which a landscape is a heat map and not a row of panels
 
@@ -33,9 +33,10 @@ def figure_landscape(points: pd.DataFrame, minima: pd.DataFrame, names: tuple[st
     few = counts[counts <= max(_MANY, counts.min())].index
     points = points[points["landscape"].isin(few)]
     a, b = names
+    colours = modality_colours([a, b])
     looks = {
-        "ab": (f"{a} to {b}", MODALITY_COLOURS.get(a, "#3b6fb6")),
-        "ba": (f"{b} to {a}", MODALITY_COLOURS.get(b, "#d9772b")),
+        "ab": (f"{a} to {b}", colours[a]),
+        "ba": (f"{b} to {a}", colours[b]),
         "mean": ("mean of both", "0.15"),
     }
     rows = list(points.groupby(["sides", "batch"], sort=False))
