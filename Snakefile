@@ -25,6 +25,7 @@ rule all:
     input:
         f"results/{RUN}/config.yaml",
         f"results/{RUN}/scorecard.md",
+        expand("results/{run}/pairs/{dataset}.parquet", run=RUN, dataset=SETS),
         expand("results/{run}/figures/{name}", run=RUN, name=FIGURES),
     localrule: True
 

@@ -5,7 +5,8 @@ import re
 import sys
 from pathlib import Path
 
-from mindgap.config import check_config, check_files, check_folder, expand_models, read_yaml
+from mindgap.config import check_config, check_files, check_set, expand_models, read_yaml
+from mindgap.data.kinds import describe, find_files, snapshot_name, sources
 from mindgap.data.sources import find_source
 from mindgap.digest import code_digest
 from mindgap.errors import UserError
@@ -16,13 +17,17 @@ try:
     check_config(config, read_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
     MODELS = {model.name: model for model in expand_models(config)}
     SOURCES = read_yaml(ROOT / "workflow/sources.yaml")
+    PROMPTS = read_yaml(ROOT / "workflow/prompts.yaml")
     for model in MODELS.values():
         if model.kind == "features":
             find_source(SOURCES, model.options["source"], model.options["file"])
         if model.kind == "arrays":
             check_files(model, f"results/{config['run']}/embeddings")
-    for name in {d for model in MODELS.values() if model.kind == "clip" for d in model.datasets}:
-        check_folder(name, config["datasets"][name], f"results/{config['run']}/pairs")
+    SETS = config["select"]["datasets"]
+    for name in SETS:
+        check_set(name, config["datasets"][name], f"results/{config['run']}/pairs")
+        for place in sources(config["datasets"][name]):
+            find_source(SOURCES, *place)
 except UserError as error:
     sys.exit(f"error: {error}")
 
@@ -32,6 +37,11 @@ os.environ.update(HF_HUB_OFFLINE="1")
 RUN = config["run"]
 FIGURES = []  # names below results/{run}/figures; each chapter adds its own
 ENCODERS = [name for name, model in MODELS.items() if model.kind == "clip"]
+SNAPSHOTS = {
+    snapshot_name(options): {k: options.get(k) for k in ("name", "revision", "patterns")}
+    for options in (config["datasets"][name] for name in SETS)
+    if options["kind"] == "huggingface" and "name" in options
+}
 CARRIERS = [name for name in MODELS if name not in ENCODERS]
 
 
@@ -43,7 +53,7 @@ def one_of(names):
 wildcard_constraints:
     run=re.escape(RUN),
     model=one_of(MODELS),
-    dataset=one_of({d for model in MODELS.values() for d in model.datasets}),
+    dataset=one_of({*SETS, *(d for model in MODELS.values() for d in model.datasets)}),
 
 
 def library(script):
@@ -60,9 +70,11 @@ def each_embedding(pattern):
     ]
 
 
-def folder_files(definition):
-    """Files behind a data set of the kind `folder`; none for the others."""
-    return [definition[key] for key in ("media", "table") if key in definition]
+def reader(definition):
+    """Digest of the module that reads a data set; the script imports it by name."""
+    name = describe(definition)["reader"].partition(":")[0]
+    file = ROOT / "src" / f"{name.replace('.', '/')}.py"
+    return code_digest(file, ROOT / "src/mindgap") if name else None
 
 
 def carried_files(wildcards):

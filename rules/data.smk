@@ -5,24 +5,45 @@ results/{run}/pairs/{dataset}.parquet.
 """
 
 
+# What a download holds is settled by its checksum: neither the code that fetched it nor a better
+# sentence about it in the table may fetch it again.
 rule fetch_source:
     """Fetch one file from the mirror or its own address and verify it."""
+    input:
+        table=ancient("workflow/sources.yaml"),
     output:
         "data/{source}/{filename}",
     log:
         "data/.log/{source}/{filename}.log",
+    wildcard_constraints:
+        source=one_of(SOURCES),
+        filename="[^/]+",
     localrule: True
     params:
-        library=library("fetch_source"),
-        wanted=lambda w: vars(find_source(SOURCES, w.source, w.filename)),
+        checksum=lambda w: find_source(SOURCES, w.source, w.filename).checksum,
     script:
         "../scripts/fetch_source.py"
 
 
+rule fetch_dataset:
+    """Fetch a data set of the Hugging Face hub at one revision, and list its files."""
+    output:
+        "data/hub/{snapshot}.json",
+    log:
+        "data/.log/hub/{snapshot}.log",
+    wildcard_constraints:
+        snapshot=one_of(SNAPSHOTS),
+    localrule: True
+    params:
+        wanted=lambda w: SNAPSHOTS[w.snapshot],
+    script:
+        "../scripts/fetch_dataset.py"
+
+
 rule build_pairs:
-    """Write a data set as one table, an item a row, media encoded, and list what cannot be used."""
+    """Write a data set as one table, an item a row, and list what cannot be used."""
     input:
-        lambda w: folder_files(config["datasets"][w.dataset]),
+        lambda w: list(find_files(config["datasets"][w.dataset]).values()),
     output:
         pairs="results/{run}/pairs/{dataset}.parquet",
         failures="results/{run}/pairs/{dataset}.failures.csv",
@@ -30,9 +51,13 @@ rule build_pairs:
         "results/{run}/logs/build_pairs/{dataset}.log",
     benchmark:
         "results/{run}/benchmarks/build_pairs/{dataset}.tsv"
+    threads: config["threads"]
     params:
         library=library("build_pairs"),
+        reader=lambda w: reader(config["datasets"][w.dataset]),
         definition=lambda w: config["datasets"][w.dataset],
+        how=lambda w: describe(config["datasets"][w.dataset]),
+        prompts=lambda w: PROMPTS.get(config["datasets"][w.dataset]["kind"]),
     script:
         "../scripts/build_pairs.py"
 

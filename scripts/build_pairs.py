@@ -8,7 +8,14 @@ from mindgap.job import run
 
 def main(job):
     """Write the pairs of one data set."""
-    counts = build_pairs(job.output.pairs, job.params.definition, job.output.failures)
+    counts = build_pairs(
+        job.output.pairs,
+        job.params.definition,
+        job.output.failures,
+        job.params.how,
+        job.params.prompts,
+        job.threads,
+    )
     logging.info("%s", ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in counts.items()))
 
 

@@ -3,8 +3,9 @@
 import logging
 import os
 
+from mindgap.config import read_yaml
 from mindgap.data.download import fetch
-from mindgap.data.sources import Source
+from mindgap.data.sources import find_source
 from mindgap.job import run
 
 
@@ -12,7 +13,7 @@ def main(job):
     """Fetch `data/{source}/{filename}`."""
     # Where a verified file came from changes nothing, so the mirror is not a parameter of the job.
     mirror = os.environ.get("MINDGAP_MIRROR") or job.config["mirror"]
-    wanted = Source(**job.params.wanted)
+    wanted = find_source(read_yaml(job.input.table), job.wildcards.source, job.wildcards.filename)
     logging.info("from %s", fetch(wanted, job.output[0], mirror))
 
 

@@ -11,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from mindgap.data.kinds import modalities, own_files
 from mindgap.errors import UserError
 
 
@@ -61,6 +62,11 @@ def _check(value: Any, schema: dict, root: dict, where: str) -> None:
 
 def _sentence(error: ValidationError, where: str) -> str:
     path = ".".join(str(part) for part in error.absolute_path)
+    if error.validator is None:  # a key that the schema sets to false
+        return f"{where}: {error.absolute_path[-1]!r} is not an option of this kind"
+    if error.validator == "oneOf":
+        ways = ", or ".join(" and ".join(way["required"]) for way in error.validator_value)
+        return f"{where}: give either {ways}"
     at = f"{where}: {path}" if path and where == "config" else f"{where}.{path}" if path else where
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
@@ -108,11 +114,7 @@ def expand_models(config: dict[str, Any]) -> list[Model]:
         kind, label = options["kind"], options.get("label", name)
         weights = options.get("weights", "trained")
         if kind == "clip":
-            datasets = tuple(config["select"]["datasets"])
-            if not datasets:
-                raise UserError(
-                    f"config: select.datasets is empty, but the model {name!r} needs one to embed"
-                )
+            datasets = _fitting(name, ("image", "text"), config)
             models += [
                 Model(f"{name}_s{seed}", kind, label, weights, datasets, {**options, "seed": seed})
                 for seed in options["seeds"]
@@ -133,6 +135,18 @@ def expand_models(config: dict[str, Any]) -> list[Model]:
     return models
 
 
+def _fitting(name: str, wanted: tuple[str, ...], config: dict[str, Any]) -> tuple[str, ...]:
+    """Selected data sets that have the modalities of an encoder."""
+    names = config["select"]["datasets"]
+    fitting = tuple(d for d in names if set(wanted) <= set(modalities(config["datasets"][d])))
+    if not fitting:
+        have = "is empty" if not names else "has none with them"
+        raise UserError(
+            f"config: the model {name!r} embeds {' and '.join(wanted)}, but select.datasets {have}"
+        )
+    return fitting
+
+
 def check_files(model: Model, done: str | Path) -> None:
     """Refuse a model whose own files are missing, unless its embeddings below `done` are there."""
     if all((Path(done) / model.name / f"{d}.safetensors").exists() for d in model.datasets):
@@ -141,11 +155,11 @@ def check_files(model: Model, done: str | Path) -> None:
         _exists(address.partition("#")[0], f"models.{model.name}.modalities.{modality}")
 
 
-def check_folder(name: str, definition: dict[str, Any], done: str | Path) -> None:
+def check_set(name: str, definition: dict[str, Any], done: str | Path) -> None:
     """Refuse a set whose own files are missing, unless its pairs below `done` are there."""
-    if definition["kind"] == "folder" and not (Path(done) / f"{name}.parquet").exists():
-        for key in ("media", "table"):
-            _exists(definition[key], f"datasets.{name}.{key}")
+    if not (Path(done) / f"{name}.parquet").exists():
+        for key, path in own_files(definition).items():
+            _exists(path, f"datasets.{name}.{key}")
 
 
 def _exists(file: str, key: str) -> None:

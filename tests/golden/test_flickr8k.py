@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from mindgap.data.sets import build_pairs
+from tests.samples import build
 
 
 def test_flickr8k_counts(mirror, tmp_path):
@@ -17,13 +17,13 @@ def test_flickr8k_counts(mirror, tmp_path):
         "table": str(folder / "captions.csv"),
         "columns": {"file": "image", "text": "caption"},
     }
-    counts = build_pairs(tmp_path / "pairs.parquet", definition, tmp_path / "failures.csv")
+    _, _, counts = build(tmp_path, definition, threads=2)
     assert counts == {
         "items_in": 8091,
         "items_out": 8086,
         "captions_in": 40455,
         "captions_out": 40430,
     }
-    failures = pd.read_csv(tmp_path / "failures.csv")
+    failures = pd.read_csv(tmp_path / "out.failures.csv")
     assert failures["name"].nunique() == 5
     assert set(failures["reason"]) == {"no such file"}

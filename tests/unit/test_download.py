@@ -1,8 +1,10 @@
 import hashlib
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from mindgap.config import read_yaml
 from mindgap.data.download import fetch
@@ -123,13 +125,37 @@ def test_unknown_checksum_is_recorded_and_then_checked(tmp_path, server):
     assert not target.exists()
 
 
+def test_a_publishers_md5_is_checked_and_the_sha256_recorded(tmp_path, server):
+    target = tmp_path / "data/set/file.npy"
+    md5 = hashlib.md5(BODY).hexdigest()
+    fetch(replace(wanted(server, sha256=None), md5=md5), target)
+    assert target.with_name("file.npy.sha256").read_text().split()[0] == SUM
+    other = tmp_path / "other"
+    other.mkdir()
+    assert "expected md5 " + "0" * 32 in refuse(
+        other, replace(wanted(server, sha256=None), md5="0" * 32)
+    )
+
+
+def test_a_file_behind_an_account_says_what_to_do(tmp_path):
+    source = Source("set", "a.zip", None, None, None, obtain="ask them", layout="a zip of x")
+    sentence = refuse(tmp_path, source)
+    assert "set/a.zip is not downloaded: ask them; put it at" in sentence
+    assert "data/set/file.npy (a zip of x), or into a mirror folder as set/a.zip" in sentence
+    (tmp_path / "mirror/set").mkdir(parents=True)
+    (tmp_path / "mirror/set/a.zip").write_bytes(BODY)
+    target = tmp_path / "data/set/a.zip"
+    fetch(source, target, str(tmp_path / "mirror"))
+    assert target.read_bytes() == BODY
+
+
 def test_rows_of_sources_are_complete(root):
     sources = read_yaml(root / "workflow/sources.yaml")
+    validator = Draft202012Validator(read_yaml(root / "workflow/schemas/sources.schema.yaml"))
+    assert [error.message for error in validator.iter_errors(sources)] == []
     for name, source in sources.items():
-        assert {"title", "licence", "citation"} <= source.keys()
         for file in source["files"]:
             row = find_source(sources, name, file)
-            assert row.url.startswith("https://")
-            assert row.sha256 is None or len(row.sha256) == 64
+            assert (row.url is None) == (row.obtain is not None), f"{name}/{file}"
     with pytest.raises(UserError, match="no file"):
         find_source(sources, "mind-the-gap-features", "nope.npy")

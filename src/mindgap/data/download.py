@@ -39,21 +39,32 @@ def fetch(wanted: Source, target: str | Path, mirror: str | None = None) -> str:
             _verify(part, wanted, expected, address)
             break
         else:
-            raise UserError(
-                f"{wanted.source}/{wanted.filename} could not be fetched: {'; '.join(misses)}; "
-                "check the network, or put the file into a mirror folder as "
-                f"{wanted.source}/{wanted.filename} and set MINDGAP_MIRROR to that folder"
-            )
+            raise UserError(_advice(wanted, target, misses))
         found = sha256(part)
     if wanted.sha256 is None and not record.exists():
         write_text(record, f"{found}  {target.name}\n")
     return address
 
 
+def _advice(wanted: Source, target: Path, misses: list[str]) -> str:
+    """What to do about a file that could not be had."""
+    name = f"{wanted.source}/{wanted.filename}"
+    if wanted.url is None:
+        layout = f" ({wanted.layout})" if wanted.layout else ""
+        return (
+            f"{name} is not downloaded: {wanted.obtain}; put it at {target}{layout}, or into a "
+            f"mirror folder as {name}, or name your copy in the data set's `files`"
+        )
+    return (
+        f"{name} could not be fetched: {'; '.join(misses)}; check the network, or put the file "
+        f"into a mirror folder as {name} and set MINDGAP_MIRROR to that folder"
+    )
+
+
 def _addresses(wanted: Source, mirror: str | None) -> list[str]:
     tails = [f"{wanted.source}/{wanted.filename}"] + ([wanted.sha256] if wanted.sha256 else [])
     base = mirror.rstrip("/") if mirror else ""
-    return [f"{base}/{tail}" for tail in tails if base] + [wanted.url]
+    return [f"{base}/{tail}" for tail in tails if base] + ([wanted.url] if wanted.url else [])
 
 
 def _take(address: str, part: Path) -> str | None:
@@ -91,14 +102,17 @@ def _take(address: str, part: Path) -> str | None:
 def _verify(part: Path, wanted: Source, expected: str | None, address: str) -> None:
     name = f"{wanted.source}/{wanted.filename}"
     size = part.stat().st_size
-    if expected and (found := sha256(part)) != expected:
+    kind, found = "sha256", sha256(part) if expected else None
+    if not expected and wanted.md5:
+        kind, expected, found = "md5", wanted.md5, pooch.file_hash(str(part), alg="md5")
+    if expected and found != expected:
         short = (
             f" ({size:,} bytes in place of {wanted.bytes:,}: a truncated download?)"
             if wanted.bytes and size != wanted.bytes
             else ""
         )
         raise UserError(
-            f"{name} from {address} has the wrong checksum: expected sha256 {expected}, "
+            f"{name} from {address} has the wrong checksum: expected {kind} {expected}, "
             f"got {found}{short}; nothing was kept, replace that copy"
         )
     if wanted.bytes is not None and size != wanted.bytes:

@@ -7,41 +7,14 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from tqdm import tqdm
-
-from mindgap.data.media import CHECKS, BadItem, Limits, MediaStore
+from mindgap.data.items import Item
+from mindgap.data.store import Limits, MediaStore
 from mindgap.errors import UserError
 
-BATCH = 256  # items held at a time
 #: Names of the table's columns, unless the configuration says otherwise.
 COLUMNS = {"file": "file", "text": "text", "label": None, "group": None}
-
-
-@dataclass
-class Tally:
-    """What went in, what came out, and why the rest did not.
-
-    `failures` holds one row a failed item or caption: what, name, reason.
-    """
-
-    counts: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(
-            ("items_in", "items_out", "captions_in", "captions_out"), 0
-        )
-    )
-    failures: list[dict[str, str]] = field(default_factory=list)
-
-    def fail(self, what: str, name: str, reason: str) -> None:
-        """Note one failure; `what` is item or caption."""
-        self.failures.append({"what": what, "name": name, "reason": reason})
-
-    def check(self) -> None:
-        """In = out + failed, for items and captions; anything else is a defect of the reader."""
-        for what in ("item", "caption"):
-            failed = sum(f["what"] == what for f in self.failures)
-            if self.counts[f"{what}s_in"] != self.counts[f"{what}s_out"] + failed:
-                raise AssertionError(f"{what}s: {self.counts} and {failed} failures do not add up")
 
 
 @dataclass
@@ -98,81 +71,21 @@ def read_table(path: str | Path, columns: dict[str, str | None]) -> dict[str, _I
     return items
 
 
-def folder_batches(
-    tally: Tally,
-    *,
-    media: str,
-    modality: str,
-    table: str,
-    columns: dict[str, str | None] | None = None,
-    classes: list[str] | None = None,
-    max_bytes: int = Limits.max_bytes,
-    max_pixels: int = Limits.max_pixels,
-    max_aspect: float = Limits.max_aspect,
-) -> Iterator[dict[str, list]]:
-    """Yield the columns of the pairs table, `BATCH` items at a time, and fill `tally`.
+def folder(
+    options: dict[str, Any], files: dict[str, str], limits: Limits, prompts: None = None
+) -> tuple[int, Iterator[Item]]:
+    """Items of a folder or archive and its table; a file that the table does not name fails."""
+    columns = {**COLUMNS, **options.get("columns", {})}
+    store, table = MediaStore(files["media"], limits), read_table(files["table"], columns)
+    strays = [name for name in store.names() if name not in table]
 
-    Every media file is decoded once, so that an item in the table is one that an encoder can
-    read. An item without its file, without a caption that says something, or with a label outside
-    `classes` fails; so does a file that the table does not name.
-    """
-    columns = {**COLUMNS, **(columns or {})}
-    limits = Limits(max_bytes, max_pixels, max_aspect)
-    store, items = MediaStore(media, limits), read_table(table, columns)
-    for name in store.names():
-        if name not in items:
-            tally.counts["items_in"] += 1
-            tally.fail("item", name, "the table does not name this file")
-    rows: list[dict] = []
-    for name, item in tqdm(items.items(), desc="read media", unit=" items", mininterval=1):
-        row = _row(store, name, item, tally, modality, classes, columns["text"] is not None)
-        if row is None:
-            continue
-        if columns["label"] is None:
-            del row["label"]
-        if columns["group"] is None:
-            del row["group"]
-        rows.append(row)
-        if len(rows) == BATCH:
-            yield {key: [r[key] for r in rows] for key in rows[0]}
-            rows = []
-    if rows:
-        yield {key: [r[key] for r in rows] for key in rows[0]}
-    tally.check()
+    def items() -> Iterator[Item]:
+        for name in strays:
+            yield Item(name, problem="the table does not name this file")
+        for name, medium in store.stream(table, exact=True):
+            row = table[name]
+            more = {key: getattr(row, key) for key in ("label", "group") if columns[key]}
+            captions = row.captions if columns["text"] else None
+            yield Item(name, {options["modality"]: medium}, captions, more)
 
-
-def _row(
-    store: MediaStore,
-    name: str,
-    item: _Item,
-    tally: Tally,
-    modality: str,
-    classes: list[str] | None,
-    captioned: bool,
-) -> dict | None:
-    tally.counts["items_in"] += 1
-    tally.counts["captions_in"] += len(item.captions)
-    captions = [caption for caption in item.captions if caption]
-    for _ in range(len(item.captions) - len(captions)):
-        tally.fail("caption", name, "empty caption")
-    try:
-        if captioned and not captions:
-            raise BadItem("no caption that says something")
-        if classes is not None and item.label not in classes:
-            raise BadItem(f"label {item.label!r} is none of the classes")
-        data = store.read(name)
-        CHECKS[modality](data, store.limits)
-    except BadItem as failure:
-        tally.fail("item", name, str(failure))
-        for _ in captions:
-            tally.fail("caption", name, str(failure))
-        return None
-    tally.counts["items_out"] += 1
-    tally.counts["captions_out"] += len(captions)
-    return {
-        "id": name,
-        modality: data,
-        "text": captions,
-        "label": item.label,
-        "group": item.group,
-    }
+    return len(strays) + len(table), items()

@@ -1,112 +1,15 @@
-"""Open a folder or a zip of media without trusting it, and decode each file once to be sure of it.
-
-Nothing is unpacked to disk. A name that leaves the folder, a link out of it, a member that swells
-beyond its limit and a file that does not decode are failures with a reason, never a crash.
-"""
+"""Decode a picture, clip or sound once, to be sure that an encoder can read it."""
 
 from __future__ import annotations
 
 import io
-import stat
 import wave
-import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from mindgap.errors import UserError
-
-
-class BadItem(Exception):
-    """One file that cannot be used; the message is the reason, for the list of failures."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a single file may cost.
-
-    Attributes
-    ----------
-    max_bytes
-        Size of a file, unpacked.
-    max_pixels
-        Width times height of a picture.
-    max_aspect
-        Long side over short side of a picture: a 1 x 5000 picture scaled to 224 pixels on its
-        short side would have a million on the other.
-    """
-
-    max_bytes: int = 64 * 1024**2
-    max_pixels: int = 50_000_000
-    max_aspect: float = 50.0
-
-
-class MediaStore:
-    """Files of a directory or a zip archive, by their relative names."""
-
-    def __init__(self, path: str | Path, limits: Limits) -> None:
-        self.path, self.limits = Path(path), limits
-        self.archive = None
-        if self.path.is_dir():
-            self._names = None
-        elif zipfile.is_zipfile(self.path):
-            self.archive = zipfile.ZipFile(self.path)
-            self._names = {i.filename: i for i in self.archive.infolist() if not i.is_dir()}
-        else:
-            raise UserError(f"{self.path} is neither a folder nor a zip archive")
-
-    def names(self) -> list[str]:
-        """All file names, sorted; hidden files are left out."""
-        if self._names is not None:
-            return sorted(self._names)
-        return sorted(
-            p.relative_to(self.path).as_posix()
-            for p in self.path.rglob("*")
-            if (p.is_file() or p.is_symlink()) and not p.name.startswith(".")
-        )
-
-    def read(self, name: str) -> bytes:
-        """Bytes of one file; `BadItem` if it is absent, leaves the folder or is too large."""
-        parts = PurePosixPath(name.replace("\\", "/"))
-        if not parts.parts:
-            raise BadItem("the table gives no file name")
-        if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
-            raise BadItem("the name leaves the folder")
-        return self._read_member(name) if self.archive else self._read_file(name)
-
-    def _read_file(self, name: str) -> bytes:
-        path = self.path / name
-        if not path.exists():
-            raise BadItem("no such file")
-        if not path.resolve().is_relative_to(self.path.resolve()):
-            raise BadItem("a link that leaves the folder")
-        if not path.is_file():
-            raise BadItem("not a plain file")
-        if (size := path.stat().st_size) > self.limits.max_bytes:
-            raise BadItem(f"{size:,} bytes are more than the {self.limits.max_bytes:,} allowed")
-        return path.read_bytes()
-
-    def _read_member(self, name: str) -> bytes:
-        info = self._names.get(name)
-        if info is None:
-            raise BadItem("no such file")
-        if stat.S_ISLNK(info.external_attr >> 16):
-            raise BadItem("a link inside an archive")
-        if info.flag_bits & 1:
-            raise BadItem("encrypted")
-        most = self.limits.max_bytes
-        try:
-            # The header may lie about the size, so no more than the limit is ever unpacked.
-            with self.archive.open(info) as member:
-                data = member.read(most + 1)
-        except Exception as error:  # each way of packing fails in its own way
-            raise BadItem(f"damaged in the archive: {_short(error)}") from error
-        if len(data) > most:
-            raise BadItem(f"unpacks to more than the {most:,} bytes allowed")
-        return data
+from mindgap.data.store import BadItem, Limits, short
 
 
 def check_picture(data: bytes, limits: Limits) -> None:
@@ -126,34 +29,81 @@ def check_picture(data: bytes, limits: Limits) -> None:
     except BadItem:
         raise
     except Exception as error:
-        raise BadItem(f"not a readable picture: {_short(error)}") from error
+        raise BadItem(f"not a readable picture: {short(error)}") from error
 
 
 def check_clip(data: bytes, limits: Limits) -> None:
-    """Decode every frame of an animated picture (GIF, PNG, WebP)."""
+    """Decode an animated picture (GIF, PNG, WebP), or the key frames of a film (MP4, WebM, ...)."""
+    try:
+        with Image.open(io.BytesIO(data)) as film:
+            frames = getattr(film, "n_frames", 1)
+    except UnidentifiedImageError:
+        _check_film(data, limits)
+        return
+    except Exception as error:
+        raise BadItem(f"not a readable clip: {short(error)}") from error
     check_picture(data, limits)
     try:
         with Image.open(io.BytesIO(data)) as film:
-            for frame in range(getattr(film, "n_frames", 1)):
+            for frame in range(frames):
                 film.seek(frame)
                 film.convert("RGB")
     except Exception as error:
-        raise BadItem(f"not a readable clip: {_short(error)}") from error
+        raise BadItem(f"not a readable clip: {short(error)}") from error
+
+
+def _check_film(data: bytes, limits: Limits) -> None:
+    import av
+
+    try:
+        with av.open(io.BytesIO(data)) as film:
+            if not film.streams.video:
+                raise BadItem("no video stream")
+            stream = film.streams.video[0]
+            if stream.width * stream.height > limits.max_pixels:
+                raise BadItem(f"{stream.width} x {stream.height} pixels are too many")
+            # Key frames lie all along the file: a cut is found at a fraction of the cost.
+            stream.codec_context.skip_frame = "NONKEY"
+            if not sum(1 for _ in film.decode(stream)):
+                raise BadItem("no frame")
+    except BadItem:
+        raise
+    except Exception as error:
+        raise BadItem(f"not a readable clip: {short(error)}") from error
 
 
 def check_sound(data: bytes, limits: Limits) -> None:
-    """Read a PCM wave file; an empty or silent one is a failure, because it says nothing."""
+    """Read a sound (PCM wave; FLAC, MP3, Ogg, ...); one that is empty or silent fails."""
     try:
         with wave.open(io.BytesIO(data)) as file:
             width, expected = file.getsampwidth(), file.getnframes() * file.getnchannels()
             samples = file.readframes(file.getnframes())
+    except wave.Error:
+        _check_recording(data)
+        return
     except Exception as error:
-        raise BadItem(f"not a readable wave file: {_short(error)}") from error
+        raise BadItem(f"not a readable sound: {short(error)}") from error
     if len(samples) < expected * width:
         raise BadItem("truncated wave file")
     silence = 128 if width == 1 else 0
     if not expected or not (np.frombuffer(samples, np.uint8) != silence).any():
         raise BadItem("no signal")
+
+
+def _check_recording(data: bytes) -> None:
+    import av
+
+    try:
+        with av.open(io.BytesIO(data)) as sound:
+            if not sound.streams.audio:
+                raise BadItem("no audio stream")
+            # Every packet is decoded, so that one that is cut short does not pass.
+            if not any([frame.to_ndarray().any() for frame in sound.decode(audio=0)]):
+                raise BadItem("no signal")
+    except BadItem:
+        raise
+    except Exception as error:
+        raise BadItem(f"not a readable sound: {short(error)}") from error
 
 
 #: How the files of each modality are checked.
@@ -162,8 +112,3 @@ CHECKS: dict[str, Callable[[bytes, Limits], None]] = {
     "video": check_clip,
     "audio": check_sound,
 }
-
-
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text.partition(" <_io")[0][:120] or type(error).__name__

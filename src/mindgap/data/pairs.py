@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mindgap.data.store import BadItem, Limits, MediaStore
 from mindgap.errors import UserError
 from mindgap.files import replacing
 
@@ -22,7 +25,21 @@ COLUMNS: dict[str, pa.DataType] = {
     "video": pa.binary(),  # an encoded clip (animated PNG)
     "label": pa.string(),
     "group": pa.string(),
+    "protein": pa.string(),  # amino acids, one letter each
 }
+
+#: In place of the bytes, where a set is too large to be kept twice: where they lie. `archive` is a
+#: folder, zip or tar (relative paths start where the workflow runs), `offset` a place in a tar.
+REFERENCE = pa.struct(
+    [
+        ("archive", pa.string()),
+        ("member", pa.string()),
+        ("offset", pa.int64()),
+        ("bytes", pa.int64()),
+        ("crc32", pa.int64()),
+    ]
+)
+MEDIA = ("image", "audio", "video")
 
 
 def write_pairs(
@@ -50,7 +67,7 @@ def write_pairs(
         writer = None
         try:
             for batch in batches:
-                table = pa.table({name: pa.array(batch[name], types[name]) for name in batch})
+                table = pa.table({n: pa.array(batch[n], _type(n, batch, types)) for n in batch})
                 if writer is None:
                     note = {"mindgap": json.dumps(about or {}, sort_keys=True)}
                     schema = table.schema.with_metadata(note)
@@ -65,15 +82,58 @@ def write_pairs(
     return count
 
 
+def _type(name: str, batch: dict[str, list], types: dict[str, pa.DataType]) -> pa.DataType:
+    refers = name in MEDIA and isinstance(batch[name][0], dict)
+    return REFERENCE if refers else types[name]
+
+
 def read_pairs(path: str | Path, columns: list[str], rows: int = 512) -> Iterable[pa.RecordBatch]:
-    """Stream record batches of some columns; a missing column is a `UserError`."""
+    """Stream record batches of some columns; a missing column is a `UserError`.
+
+    Media come out as bytes, whether the table holds them or refers to them; a file that is gone
+    or has changed since the table was written is a `UserError`.
+    """
     file = pq.ParquetFile(path)
     for name in columns:
         if name not in file.schema_arrow.names:
             raise UserError(
                 f"{path} has no column {name!r} (it has: {', '.join(file.schema_arrow.names)})"
             )
-    return file.iter_batches(batch_size=rows, columns=columns)
+    return _resolved(file.iter_batches(batch_size=rows, columns=columns))
+
+
+def _resolved(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    stores: dict[str, MediaStore] = {}
+    for batch in batches:
+        for i, field in enumerate(batch.schema):
+            if field.type == REFERENCE:
+                data = [_fetch(place.as_py(), stores) for place in batch.column(i)]
+                batch = batch.set_column(
+                    i, pa.field(field.name, pa.binary()), pa.array(data, pa.binary())
+                )
+        yield batch
+
+
+def _fetch(place: dict[str, Any], stores: dict[str, MediaStore]) -> bytes:
+    """Bytes behind a reference, checked against what they were when it was written."""
+    archive, member = place["archive"], place["member"]
+    try:
+        if place["offset"] is not None:
+            with open(archive, "rb") as stream:
+                stream.seek(place["offset"])
+                data = stream.read(place["bytes"])
+        else:
+            if archive not in stores:
+                stores[archive] = MediaStore(archive, Limits(max_bytes=sys.maxsize - 1))
+            data = stores[archive].read(member)
+        if len(data) != place["bytes"] or zlib.crc32(data) != place["crc32"]:
+            raise BadItem("it has changed")
+    except (BadItem, OSError, UserError) as failure:
+        raise UserError(
+            f"{archive}: {member} is not what the pairs refer to ({failure}); bring the file back "
+            "or delete the pairs and run again"
+        ) from failure
+    return data
 
 
 def count_rows(path: str | Path) -> int:

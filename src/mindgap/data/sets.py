@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mindgap.data.digits import digits_batches
-from mindgap.data.folder import Tally, folder_batches
+from mindgap.data.items import Item, Tally, check_items
 from mindgap.data.pairs import write_pairs
 from mindgap.data.shapes import TRUTH, shapes_batches
+from mindgap.data.store import Limits
 from mindgap.errors import UserError
 from mindgap.files import write_csv
 
+#: Options that every set with a reader knows; they are not the reader's business.
+COMMON = ("kind", "items", "seed", "failures", "keep", "files", *vars(Limits()))
+
 
 def build_pairs(
-    path: str | Path, definition: dict[str, Any], failures: str | Path | None = None
+    path: str | Path,
+    definition: dict[str, Any],
+    failures: str | Path | None = None,
+    how: dict[str, Any] | None = None,
+    prompts: dict[str, Any] | None = None,
+    threads: int = 1,
 ) -> dict[str, int]:
     """Write the pairs of one data set, and the list of what could not be used.
 
@@ -30,38 +42,72 @@ def build_pairs(
     failures
         Target CSV with the columns what (item or caption), name, reason; empty but for its header
         where nothing failed.
+    how
+        Who reads the set and from which files, as `mindgap.data.kinds.describe` says; None for the
+        sets that are made on the spot.
+    prompts
+        The kind's entry in workflow/prompts.yaml: class names and templates.
+    threads
+        Media that are read and decoded at a time.
 
     Returns
     -------
     How many items and captions went in and came out.
     """
-    options = {key: value for key, value in definition.items() if key != "kind"}
+    kind = definition["kind"]
     tally = Tally()
-    match definition["kind"]:
-        case "shapes":
-            items = write_pairs(path, shapes_batches(**options), TRUTH, definition)
-            counts = {"items_in": items, "items_out": items}
-        case "digits":
-            items = write_pairs(path, digits_batches(**options), about=definition)
-            counts = {"items_in": items, "items_out": items}
-        case "folder":
-            strict = options.pop("failures", "skip") == "stop"
-            write_pairs(path, _guarded(tally, options, strict), about=definition)
-            counts = tally.counts
-        case kind:
-            raise ValueError(f"no data set of kind {kind!r}")
+    if kind in ("shapes", "digits"):
+        options = {key: value for key, value in definition.items() if key != "kind"}
+        batches = shapes_batches if kind == "shapes" else digits_batches
+        truth = TRUTH if kind == "shapes" else None
+        items = write_pairs(path, batches(**options), truth, definition)
+        counts = {"items_in": items, "items_out": items}
+    else:
+        write_pairs(path, _read(tally, definition, how or {}, prompts, threads), about=definition)
+        counts = tally.counts
     if failures is not None:
         write_csv(failures, pd.DataFrame(tally.failures, columns=["what", "name", "reason"]))
     return counts
 
 
-def _guarded(tally: Tally, options: dict[str, Any], strict: bool) -> Iterator[dict[str, list]]:
-    """Stream a folder; with `failures: stop` the first failure ends it before a file is renamed."""
-    yield from folder_batches(tally, **options)
-    if tally.failures and (strict or not tally.counts["items_out"]):
+def _read(
+    tally: Tally,
+    definition: dict[str, Any],
+    how: dict[str, Any],
+    prompts: dict[str, Any] | None,
+    threads: int,
+) -> Iterator[dict[str, list]]:
+    """Stream a set through its reader; `failures: stop` ends it before a file is renamed."""
+    limits = Limits(**{k: definition[k] for k in vars(Limits()) if k in definition})
+    options = {k: v for k, v in definition.items() if k not in COMMON}
+    module, _, name = how["reader"].partition(":")
+    total, items = getattr(import_module(module), name)(options, how["files"], limits, prompts)
+    if "items" in definition:
+        items = _some(items, total, definition["items"], definition.get("seed"))
+        total = min(total, definition["items"]) if total is not None else None
+    yield from check_items(
+        items,
+        tally,
+        total=total,
+        bar=not how["own_bar"],
+        classes=options.get("classes"),
+        limits=limits,
+        references=how["keep"] == "references",
+        threads=threads,
+    )
+    if tally.failures and (definition.get("failures") == "stop" or not tally.counts["items_out"]):
         first = tally.failures[0]
         raise UserError(
             f"{len(tally.failures)} items or captions cannot be used, the first is "
             f"{first['name']}: {first['reason']}; mend them"
             + (" or set failures: skip" if tally.counts["items_out"] else "")
         )
+
+
+def _some(items: Iterator[Item], total: int | None, count: int, seed: int | None) -> Iterator[Item]:
+    """Return the first `count` items or, with a seed, a draw of them in the order of the set."""
+    if seed is None or total is None or count >= total:
+        return islice(items, count)
+    drawn = np.zeros(total, bool)
+    drawn[np.random.default_rng(seed).permutation(total)[:count]] = True
+    return (item for item, taken in zip(items, drawn, strict=False) if taken)

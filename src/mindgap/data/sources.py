@@ -22,13 +22,27 @@ class Source:
         Expected checksum, or None if the publisher gives none.
     bytes
         Expected size, or None.
+    md5
+        The publisher's checksum, where that is all there is.
+    obtain
+        Who gives the file to whom, where it needs an account or consent; such a file has no url.
+    layout
+        What such a file must look like.
     """
 
     source: str
     filename: str
-    url: str
+    url: str | None
     sha256: str | None
     bytes: int | None
+    md5: str | None = None
+    obtain: str | None = None
+    layout: str | None = None
+
+    @property
+    def checksum(self) -> str | None:
+        """What the table says about the content: a SHA-256, an MD5 or nothing."""
+        return self.sha256 or self.md5
 
 
 def find_source(sources: dict[str, Any], source: str, filename: str) -> Source:
@@ -38,6 +52,15 @@ def find_source(sources: dict[str, Any], source: str, filename: str) -> Source:
     files = sources[source]["files"]
     if filename not in files:
         raise UserError(f"sources: {source} has no file {filename!r} (known: {', '.join(files)})")
-    row = files[filename]
-    url = row.get("url") or sources[source]["address"] + filename
-    return Source(source, filename, url, row["sha256"], row.get("bytes"))
+    row, address = files[filename], sources[source]["address"]
+    url = row.get("url") or (address + filename if address else None)
+    return Source(
+        source,
+        filename,
+        url,
+        row["sha256"],
+        row.get("bytes"),
+        row.get("md5"),
+        None if url else sources[source]["obtain"],
+        row.get("layout"),
+    )

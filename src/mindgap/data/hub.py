@@ -1,0 +1,142 @@
+"""The kind `huggingface`: a data set of the Hugging Face hub, by name and revision."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mindgap.data.items import Item
+from mindgap.data.store import Limits, Medium, held, missing
+from mindgap.errors import UserError
+from mindgap.files import sha256, write_json
+
+_MEDIA = ("image", "audio", "video")
+#: Columns of the set behind ours, unless the configuration says otherwise.
+FIELDS = {"image": "image", "text": "text"}
+
+
+def fetch_snapshot(
+    name: str,
+    revision: str,
+    manifest: str | Path,
+    patterns: list[str] | None = None,
+    mirror: str | None = None,
+) -> str:
+    """Bring the files of a data set at one revision and return the commit behind it.
+
+    They go to the folder that is called as the manifest without its suffix. The manifest, a list
+    of all files with sizes and checksums, is written last: a folder without it is unfinished, and
+    a second call goes on where the first one stopped. A mirror folder is asked first, for
+    `hub/{the folder's name}`.
+    """
+    manifest = Path(manifest)
+    target = manifest.with_suffix("")
+    copy = Path(mirror or "", "hub", target.name)
+    if mirror and copy.is_dir():
+        shutil.copytree(copy, target, dirs_exist_ok=True)
+        commit = revision
+    else:
+        commit = _download(name, revision, target, patterns)
+    found = [p for p in sorted(target.rglob("*")) if p.is_file() and ".cache" not in p.parts]
+    files = {
+        p.relative_to(target).as_posix(): {"bytes": p.stat().st_size, "sha256": sha256(p)}
+        for p in found
+    }
+    if not files:
+        raise UserError(f"the data set {name} has no file that matches {patterns}")
+    write_json(manifest, {"name": name, "commit": commit, "files": files})
+    return commit
+
+
+def _download(name: str, revision: str, target: Path, patterns: list[str] | None) -> str:
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        commit = HfApi().dataset_info(name, revision=revision).sha
+        snapshot_download(
+            name,
+            repo_type="dataset",
+            revision=commit,
+            local_dir=target,
+            allow_patterns=patterns,
+            max_workers=4,
+        )
+    except (HfHubHTTPError, OSError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"the data set {name} at {revision} could not be fetched ({why}); check name, revision "
+            "and access, or bring a copy and name it as `path` in place of `name`"
+        ) from error
+    return commit
+
+
+def huggingface(
+    options: dict[str, Any], files: dict[str, str], limits: Limits, prompts: None = None
+) -> tuple[int | None, Iterator[Item]]:
+    """Items of a fetched data set, streamed from its own files; nothing is converted or cached."""
+    # Set before the library is imported, which reads them once.
+    os.environ.update(HF_DATASETS_OFFLINE="1", HF_HUB_OFFLINE="1")
+    from datasets import Audio, ClassLabel, Image, List, Video, load_dataset
+
+    fields = {k: v for k, v in (options.get("fields") or FIELDS).items() if v is not None}
+    place = Path(files["snapshot"])
+    folder = place if place.is_dir() else place.with_suffix("")
+    try:
+        rows = load_dataset(
+            str(folder), options.get("config"), split=options["split"], streaming=True
+        )
+        features = rows.features or rows._resolve_features().features
+    except Exception as error:  # each of the library's formats fails in its own way
+        why = " ".join(str(error).split())[:200]
+        raise UserError(f"{folder} cannot be read as a data set ({why})") from error
+    for column, name in fields.items():
+        if name not in features:
+            raise UserError(
+                f"{folder} has no column {name!r} for {column} (it has: {', '.join(features)})"
+            )
+    encoded = {"image": Image(decode=False), "audio": Audio(decode=False)}
+    encoded["video"] = Video(decode=False)
+    for column, name in fields.items():
+        if column in _MEDIA:
+            rows = rows.cast_column(name, encoded[column])
+    rows = rows.select_columns(list(dict.fromkeys(fields.values())))
+    names = {
+        name: feature.names for name, feature in features.items() if isinstance(feature, ClassLabel)
+    }
+    info = getattr(rows.info, "splits", None) or {}
+    count = getattr(info.get(options["split"]), "num_examples", None)
+    lists = {name for name, feature in features.items() if isinstance(feature, (List, list))}
+
+    def items() -> Iterator[Item]:
+        for number, row in enumerate(rows):
+            item = Item(f"{number:08d}")
+            for column, name in fields.items():
+                value = row[name]
+                if column in _MEDIA:
+                    item.media[column] = _medium(value)
+                elif column == "text":
+                    texts = value if name in lists else [value]
+                    item.captions = ["" if t is None else str(t).strip() for t in texts or []]
+                else:
+                    item.more[column] = _label(value, names.get(name))
+            yield item
+
+    return count, items()
+
+
+def _medium(value: dict[str, Any] | None) -> Medium:
+    if not value or (value.get("bytes") is None and not value.get("path")):
+        return missing("the column is empty")
+    if value.get("bytes") is not None:
+        return held(value["bytes"])
+    return Medium(lambda: Path(value["path"]).read_bytes())
+
+
+def _label(value: Any, names: list[str] | None) -> str | None:
+    if value is None or value == -1:
+        return None
+    return names[value] if names else str(value)
