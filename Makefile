@@ -10,7 +10,7 @@ ARGS   ?=
 RUN     = $(shell $(BIN)/python -c "import sys, yaml; print((yaml.safe_load(open(sys.argv[1])) or {}).get('run', 'embedded'))" $(CONFIG))
 PINS   := requirements.lock pyproject.toml
 
-.PHONY: help setup reproduce report test lint format lock clean
+.PHONY: help setup reproduce report plan test lint format lock clean
 
 help:  ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
@@ -48,6 +48,11 @@ report: setup  ## write results/{run}/report.html for a finished run
 	  $(BIN)/snakemake --configfile $(CONFIG) --report $$page >/dev/null 2>results/$(RUN)/logs/report.log \
 	    || { cat results/$(RUN)/logs/report.log >&2; exit 1; }; touch $$page; \
 	fi; echo "report: $$page"
+
+plan: setup  ## what a run would download, compute and store: make plan [CONFIG=config/paper.yaml]
+	@text=$$($(BIN)/snakemake --configfile $(CONFIG) $(ARGS) -n 2>&1) || \
+	  { echo "$$text" | grep '^error: ' >&2 || echo "$$text" >&2; exit 1; }; \
+	echo "$$text" | $(BIN)/python -m mindgap.report.plan $(CONFIG)
 
 test: setup lint  ## lint, format, unit, golden and workflow tests
 	@$(BIN)/python -m pytest

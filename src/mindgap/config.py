@@ -33,6 +33,15 @@ def read_yaml(path: str | Path) -> Any:
         return yaml.safe_load(stream)
 
 
+def merge(default: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+    """Lay one configuration over another: mappings key by key, everything else replaced."""
+    merged = dict(default)
+    for key, value in overlay.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
 def check_config(config: dict[str, Any], schema: dict[str, Any]) -> None:
     """Refuse a configuration that does not match `schema`.
 

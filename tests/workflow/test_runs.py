@@ -28,15 +28,21 @@ def tables(house, run="smoke"):
     }
 
 
-@pytest.mark.parametrize("config", ["default", "published", "smoke"])
+@pytest.mark.parametrize("config", ["default", "paper", "published", "smoke"])
 def test_dry_run_of_every_config(house, config):
     plan = house.plan(f"config/{config}.yaml")
     assert plan["score_claims"] == 1
-    assert plan.get("fetch_source", 0) == (8 if config == "published" else 0)
+    downloads = {"paper": 22, "published": 8}
+    assert plan.get("fetch_source", 0) == downloads.get(config, 0)
 
 
 def test_every_config_is_dry_run(root):
-    assert {p.stem for p in (root / "config").glob("*.yaml")} == {"default", "published", "smoke"}
+    assert {p.stem for p in (root / "config").glob("*.yaml")} == {
+        "default",
+        "paper",
+        "published",
+        "smoke",
+    }
 
 
 def test_a_typo_is_refused_with_the_nearest_key(house):
