@@ -46,6 +46,22 @@ def test_default_is_valid_and_every_key_is_described(config, schema):
         (lambda c: c.update(seed="x"), "config: seed: 'x' is not of type integer"),
         (lambda c: c["gap"].update(confidence=1.5), "config: gap.confidence: 1.5 is greater"),
         (lambda c: c.update(run="a/b"), "config: run: 'a/b' is not a name"),
+        (
+            lambda c: c["datasets"].update(x={"kind": "mscoco", "split": "test"}),
+            "config: datasets.x.split: 'test' is not known (known: val, train)",
+        ),
+        (
+            lambda c: c["datasets"].update(x={"kind": "mscocoo", "split": "val"}),
+            "'mscocoo' is not known (did you mean 'mscoco'?)",
+        ),
+        (
+            lambda c: c["datasets"].update(x={"kind": "webdataset", "shards": "a", "seed": 1}),
+            "config: datasets.x: 'seed' is not an option of this kind",
+        ),
+        (
+            lambda c: c["datasets"].update(x={"kind": "huggingface", "name": "a/b", "split": "t"}),
+            "config: datasets.x: give either name and revision, or path",
+        ),
     ],
 )
 def test_a_mistake_is_refused_in_one_sentence(config, schema, change, sentence):
@@ -65,6 +81,15 @@ def test_seeds_become_models_and_carriers_bring_their_set(config):
     assert models[0].datasets == ("shapes", "digits")
     assert models[2].datasets == ("own",)
     assert models[1].options["seed"] == 5
+
+
+def test_an_encoder_takes_the_sets_that_have_its_modalities(config):
+    config["datasets"]["voices"] = {"kind": "fsdd", "split": "test"}
+    config["select"]["datasets"] = ["voices", "digits"]
+    assert [m.datasets for m in expand_models(config)] == [("digits",)]
+    config["select"]["datasets"] = ["voices"]
+    with pytest.raises(UserError, match="embeds image and text, but select.datasets has none"):
+        expand_models(config)
 
 
 def test_names_must_not_collide(config):
