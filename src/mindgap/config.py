@@ -71,8 +71,6 @@ def _check(value: Any, schema: dict, root: dict, where: str) -> None:
 
 def _sentence(error: ValidationError, where: str) -> str:
     path = ".".join(str(part) for part in error.absolute_path)
-    if error.validator is None:  # a key that the schema sets to false
-        return f"{where}: {error.absolute_path[-1]!r} is not an option of this kind"
     if error.validator == "oneOf":
         ways = ", or ".join(" and ".join(way["required"]) for way in error.validator_value)
         return f"{where}: give either {ways}"
