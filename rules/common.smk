@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 from mindgap.config import check_config, check_files, check_set, expand_models, read_yaml
-from mindgap.data.kinds import describe, find_files, snapshot_name, sources
+from mindgap.data.definitions import describe, find_files, find_inputs, record_of, sources
+from mindgap.data.kinds import snapshot_name
 from mindgap.data.sources import find_source
-from mindgap.digest import code_digest
+from mindgap.digest import code_digest, tree_digest
 from mindgap.errors import UserError
 
 ROOT = Path(workflow.basedir)
@@ -56,6 +57,13 @@ wildcard_constraints:
     dataset=one_of({*SETS, *(d for model in MODELS.values() for d in model.datasets)}),
 
 
+def trees(definition):
+    """Names and sizes of the files in each folder behind a set: Snakemake sees the folder alone."""
+    paths = find_files(definition).values()
+    # A link is a mirror's folder, which is there only once it has been asked for.
+    return {p: tree_digest(p) for p in paths if Path(p).is_dir() and not Path(p).is_symlink()}
+
+
 def library(script):
     """Digest of a script and of everything it imports from the package."""
     return code_digest(ROOT / "scripts" / f"{script}.py", ROOT / "src/mindgap")
@@ -77,11 +85,11 @@ def reader(definition):
     return code_digest(file, ROOT / "src/mindgap") if name else None
 
 
-def carried_files(wildcards):
-    """Files behind a model that brings its own embeddings."""
-    options = MODELS[wildcards.model].options
+def carried_files(options, records=False):
+    """Files behind a model that brings its own embeddings, or the records of downloaded ones."""
     if "source" in options:
-        return [f"data/{options['source']}/{options['file']}"]
+        place = options["source"], options["file"]
+        return [record_of(*place) if records else "data/{}/{}".format(*place)]
     return [address.partition("#")[0] for address in options["modalities"].values()]
 
 

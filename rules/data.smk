@@ -6,13 +6,14 @@ results/{run}/pairs/{dataset}.parquet.
 
 
 # What a download holds is settled by its checksum: neither the code that fetched it nor a better
-# sentence about it in the table may fetch it again.
+# sentence about it in the table fetches it again. The rule makes the record of the checksum and not
+# the file, because what a rule makes is deleted before the rule runs again.
 rule fetch_source:
-    """Fetch one file from the mirror or its own address and verify it."""
+    """Fetch data/{source}/{filename} from the mirror or its own address, or verify the copy there."""
     input:
         table=ancient("workflow/sources.yaml"),
     output:
-        "data/{source}/{filename}",
+        "data/.fetched/{source}/{filename}.sha256",
     log:
         "data/.log/{source}/{filename}.log",
     wildcard_constraints:
@@ -43,7 +44,7 @@ rule fetch_dataset:
 rule build_pairs:
     """Write a data set as one table, an item a row, and list what cannot be used."""
     input:
-        lambda w: list(find_files(config["datasets"][w.dataset]).values()),
+        lambda w: find_inputs(config["datasets"][w.dataset]),
     output:
         pairs="results/{run}/pairs/{dataset}.parquet",
         failures="results/{run}/pairs/{dataset}.failures.csv",
@@ -57,6 +58,7 @@ rule build_pairs:
         reader=lambda w: reader(config["datasets"][w.dataset]),
         definition=lambda w: config["datasets"][w.dataset],
         how=lambda w: describe(config["datasets"][w.dataset]),
+        trees=lambda w: trees(config["datasets"][w.dataset]),
         prompts=lambda w: PROMPTS.get(config["datasets"][w.dataset]["kind"]),
     script:
         "../scripts/build_pairs.py"

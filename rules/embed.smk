@@ -31,7 +31,7 @@ rule embed_pairs:
 rule import_embeddings:
     """Check embeddings that somebody else made and store them as ours."""
     input:
-        carried_files,
+        lambda w: carried_files(MODELS[w.model].options, records=True),
     output:
         "results/{run}/embeddings/{model}/{dataset}.safetensors",
     log:
@@ -43,6 +43,7 @@ rule import_embeddings:
     params:
         library=library("import_embeddings"),
         options=lambda w: MODELS[w.model].options,
+        files=lambda w: carried_files(MODELS[w.model].options),
         sha256=lambda w: expected_sum(MODELS[w.model].options),
     script:
         "../scripts/import_embeddings.py"

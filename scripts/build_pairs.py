@@ -3,11 +3,13 @@
 import logging
 
 from mindgap.data.sets import build_pairs
+from mindgap.files import check_there
 from mindgap.job import run
 
 
 def main(job):
     """Write the pairs of one data set."""
+    check_there(job.params.how["files"].values())
     counts = build_pairs(
         job.output.pairs,
         job.params.definition,

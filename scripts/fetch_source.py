@@ -10,11 +10,12 @@ from mindgap.job import run
 
 
 def main(job):
-    """Fetch `data/{source}/{filename}`."""
+    """Fetch `data/{source}/{filename}`, and record its checksum."""
     # Where a verified file came from changes nothing, so the mirror is not a parameter of the job.
     mirror = os.environ.get("MINDGAP_MIRROR") or job.config["mirror"]
     wanted = find_source(read_yaml(job.input.table), job.wildcards.source, job.wildcards.filename)
-    logging.info("from %s", fetch(wanted, job.output[0], mirror))
+    target = f"data/{wanted.source}/{wanted.filename}"
+    logging.info("from %s", fetch(wanted, target, mirror, job.output[0]))
 
 
 if __name__ == "__main__":

@@ -6,20 +6,22 @@ from mindgap import __version__
 from mindgap.embed.arrays import features, own_arrays
 from mindgap.embed.store import check_pairs, save_embeddings
 from mindgap.errors import UserError
-from mindgap.files import sha256
+from mindgap.files import check_there, sha256
 from mindgap.job import run
 
 
 def main(job):
     """Read feature arrays, refuse what no measure can use, save the rest."""
-    options, sums = job.params.options, {str(path): sha256(path) for path in job.input}
+    options, files = job.params.options, job.params.files
+    check_there(files)
+    sums = {str(path): sha256(path) for path in files}
     if job.params.sha256 not in (None, *sums.values()):
         raise UserError(
-            f"{job.input[0]} is not the file of workflow/sources.yaml any more: expected sha256 "
-            f"{job.params.sha256}, got {sums[job.input[0]]}; delete it and run again"
+            f"{files[0]} is not the file of workflow/sources.yaml any more: expected sha256 "
+            f"{job.params.sha256}, got {sums[files[0]]}; delete it and data/.fetched and run again"
         )
     if options["kind"] == "features":
-        embeddings = features(job.input[0], options["modalities"])
+        embeddings = features(files[0], options["modalities"])
     else:
         embeddings = own_arrays(options["modalities"])
     check_pairs(embeddings, job.wildcards.model)

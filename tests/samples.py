@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from mindgap.config import read_yaml
-from mindgap.data.kinds import describe
+from mindgap.data.definitions import describe
 from mindgap.data.sets import build_pairs
 
 

@@ -11,7 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from mindgap.data.kinds import modalities, own_files
+from mindgap.data.definitions import file_names, modalities, own_files
 from mindgap.errors import UserError
 
 
@@ -164,6 +164,11 @@ def check_files(model: Model, done: str | Path) -> None:
 
 def check_set(name: str, definition: dict[str, Any], done: str | Path) -> None:
     """Refuse a set whose own files are missing, unless its pairs below `done` are there."""
+    known = file_names(definition)
+    for key in definition.get("files", {}):
+        if key not in known:
+            near = _nearest(key, known)
+            raise UserError(f"config: datasets.{name}.files: the set takes no {key!r}{near}")
     if not (Path(done) / f"{name}.parquet").exists():
         for key, path in own_files(definition).items():
             _exists(path, f"datasets.{name}.{key}")

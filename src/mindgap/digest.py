@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -39,6 +40,19 @@ def code_digest(script: str | Path, package: str | Path) -> str:
         todo.extend(imports)
     text = "\n".join(f"{key} {seen[key]}" for key in sorted(seen))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def tree_digest(folder: str | Path) -> str:
+    """Return a hexadecimal digest of the names and sizes of all files below a folder.
+
+    Not of their times, which copies do not keep, nor of their bytes, which may be terabytes.
+    """
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders.sort()
+        found += [f"{place}/{name} {os.lstat(f'{place}/{name}').st_size}" for name in sorted(files)]
+    text = "\n".join(line.removeprefix(str(folder)) for line in found)
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 @cache

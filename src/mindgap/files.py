@@ -5,37 +5,42 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from mindgap.errors import UserError
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block ends well.
 
-    The temporary name keeps the suffix, because many writers choose their format by it. If the
+    The temporary name keeps the suffix, because many writers choose their format by it, and is
+    the same every time, so that what a killed job leaves is overwritten by the next one. If the
     block raises, the temporary file is removed and an older `path` stays as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=path.suffix)
-    os.close(handle)
+    part = path.with_name(f".part-{path.name}")
+    part.unlink(missing_ok=True)
+    part.touch()
     try:
-        yield Path(name)
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
+        yield part
+        os.replace(part, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def check_there(paths: Iterable[str | Path]) -> None:
+    """Refuse to go on without a file that an earlier job has seen."""
+    for path in paths:
+        if not Path(path).exists():
+            raise UserError(
+                f"{path} is gone; put it back, or delete data/.fetched and run again to fetch it"
+            )
 
 
 def sha256(path: str | Path) -> str:

@@ -2,7 +2,7 @@ import copy
 
 import pytest
 
-from mindgap.config import check_config, expand_models, read_yaml
+from mindgap.config import check_config, check_set, expand_models, read_yaml
 from mindgap.errors import UserError
 
 
@@ -88,8 +88,17 @@ def test_an_encoder_takes_the_sets_that_have_its_modalities(config):
     config["select"]["datasets"] = ["voices", "digits"]
     assert [m.datasets for m in expand_models(config)] == [("digits",)]
     config["select"]["datasets"] = ["voices"]
-    with pytest.raises(UserError, match="embeds image and text, but select.datasets has none"):
+    with pytest.raises(UserError, match=r"embeds image and text, but select\.datasets has none"):
         expand_models(config)
+
+
+def test_own_copies_must_be_files_of_the_set(tmp_path):
+    definition = {"kind": "mscoco", "split": "val", "files": {"val2014.zip": "x"}}
+    with pytest.raises(UserError, match=r"takes no 'val2014.zip' \(did you mean 'val2017.zip'\?"):
+        check_set("coco", definition, tmp_path)
+    definition["files"] = {"val2017.zip": "data/x.zip"}
+    with pytest.raises(UserError, match=r"datasets.coco.files.val2017.zip: data/x.zip does not"):
+        check_set("coco", definition, tmp_path)
 
 
 def test_names_must_not_collide(config):

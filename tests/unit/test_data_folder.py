@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from mindgap.data.folder import read_table
-from mindgap.data.store import Limits, MediaStore
+from mindgap.data.medium import Limits
+from mindgap.data.store import MediaStore
 from mindgap.errors import UserError
 from tests.samples import build, picture, sound
 
@@ -191,6 +192,63 @@ def test_labels_groups_and_classes(tmp_path):
     assert failures == {"c.png": "label 'unicorn' is none of the classes"}
 
 
+def test_items_are_counted_by_the_table(tmp_path):
+    files = {f"{i}.png": picture() for i in range(8)}
+    table = "file,text\n" + "".join(f"{i}.png,x\n" for i in range(4, 8))
+    definition = lay(tmp_path, files, table)
+    rows, failures, _ = build(tmp_path, definition)
+    assert list(rows) == ["4.png", "5.png", "6.png", "7.png"]
+    assert set(failures) == {"0.png", "1.png", "2.png", "3.png"}
+    rows, failures, _ = build(tmp_path, definition | {"items": 2})
+    assert (list(rows), failures) == (["4.png", "5.png"], {})
+    rows, failures, _ = build(tmp_path, definition | {"items": 2, "seed": 1})
+    assert (len(rows), failures) == (2, {})
+
+
+def test_names_within_archives(tmp_path):
+    """A tar of `.`, a wrapping folder, what macOS leaves behind, and the table itself."""
+    import tarfile
+
+    media = tmp_path / "media"
+    (media / "pics").mkdir(parents=True)
+    (media / "__MACOSX").mkdir()
+    for name in ("pics/a.png", "b.png"):
+        (media / name).write_bytes(picture())
+    (media / "__MACOSX/._b.png").write_bytes(b"junk")
+    (media / ".DS_Store").write_bytes(b"junk")
+    (media / "table.csv").write_text("file,text\na.png,x\n./b.png,y\n")
+    with tarfile.open(tmp_path / "m.tar.gz", "w:gz") as tar:
+        tar.add(media / "pics", "./pics")
+        tar.add(media / "b.png", "./b.png")
+    common = {"kind": "folder", "modality": "image", "table": str(media / "table.csv")}
+    for path in (media, tmp_path / "m.tar.gz"):
+        rows, failures, _ = build(tmp_path, common | {"media": str(path)})
+        assert sorted(rows) == ["a.png", "b.png"]
+        assert failures == {}
+
+
+def test_a_quote_that_never_closes_names_its_line(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('file,text\na.png,"hello\nb.png,y\nc.png,z\n')
+    columns = {"file": "file", "text": "text"}
+    with pytest.raises(UserError, match=r"from line 2 on: .*a quote is opened and not closed"):
+        read_table(path, columns)
+    path.write_text("file;text\na.png;x\n")
+    with pytest.raises(UserError, match="separated by semicolons; save it with commas"):
+        read_table(path, columns)
+    path.write_text("file,text\na.png," + "x" * 200_000 + "\n")
+    assert len(read_table(path, columns)["a.png"].captions[0]) == 200_000
+
+
+def test_a_tar_that_ends_in_a_zip_is_a_tar(tmp_path):
+    import tarfile
+
+    inner = lay(tmp_path, {"inner.png": picture()}, "file,text\n", archive=True)["media"]
+    with tarfile.open(tmp_path / "o.tar", "w") as tar:
+        tar.add(inner, "last.zip")
+    assert MediaStore(tmp_path / "o.tar", Limits()).names() == ["last.zip"]
+
+
 def test_stop_refuses_and_leaves_nothing(tmp_path):
     definition = lay(tmp_path, {"a.png": picture(), "b.png": b"x"}, "file,text\na.png,x\nb.png,y\n")
     with pytest.raises(UserError, match=r"2 items or captions cannot be used, the first is b\.png"):
@@ -208,7 +266,7 @@ def test_unquoted_commas_and_bad_tables(tmp_path):
     with pytest.raises(UserError, match="line 2: 3 fields where the header has 2"):
         read_table(path, columns)
     path.write_text("image,caption\n")
-    with pytest.raises(UserError, match=r"no column 'file' \(it has: image, caption\)"):
+    with pytest.raises(UserError, match=r"no column 'file' \(it has: 'image', 'caption'\)"):
         read_table(path, columns)
     path.write_text("file,text\n./a.png,one\na.png,two\n")
     assert read_table(path, columns)["a.png"].captions == ["one", "two"]

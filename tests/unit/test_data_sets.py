@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from mindgap.config import read_yaml
-from mindgap.data.kinds import KINDS, find_files, modalities, sources
+from mindgap.data.definitions import find_files, modalities, sources
+from mindgap.data.kinds import KINDS
 from mindgap.data.prompts import fill
 from mindgap.data.reports import sections
 from mindgap.data.sources import find_source
@@ -373,8 +374,8 @@ def test_eurosat(tmp_path, make):
     names = ["2750/River/River_1.jpg", "2750/AnnualCrop/AnnualCrop_1.jpg", "2750/Moon/Moon_1.jpg"]
     path = pack_zip(tmp_path / "e.zip", {n: picture(kind="JPEG") for n in names})
     rows, failures, _ = make("eurosat", {"EuroSAT.zip": path})
-    assert rows["2750/River/River_1.jpg"]["text"] == ["a centered satellite photo of a river."]
-    assert {row["label"] for row in rows.values()} == {"a river", "annual crop land"}
+    assert rows["2750/River/River_1.jpg"]["text"] == ["a centered satellite photo of river."]
+    assert {row["label"] for row in rows.values()} == {"river", "annual crop land"}
     assert failures == {"2750/Moon/Moon_1.jpg": "'Moon' is none of the 10 classes"}
 
 
@@ -528,6 +529,28 @@ def test_mimic_cxr(tmp_path, make):
 def test_articles_follow_the_name():
     assert fill("a photo of {a} {}", "orangutan") == "a photo of an orangutan"
     assert fill("a photo of {a} {}", "suspicious person") == "a photo of a suspicious person"
+
+
+def test_another_template_and_an_unpacked_archive(tmp_path, make):
+    record = bytes([3]) + bytes(3072)
+    folder = tmp_path / "cifar-10-batches-bin"
+    folder.mkdir()
+    (folder / "test_batch.bin").write_bytes(record * 3)
+    files = {"cifar-10-binary.tar.gz": str(tmp_path / "cifar-10-batches-bin")}
+    rows, _, _ = make("cifar10", files, split="test", template="{a} {}, seen from above")
+    assert [row["text"] for row in rows.values()] == [["a cat, seen from above"]] * 3
+
+
+def test_names_that_do_not_tell(tmp_path, make):
+    text = {"Flickr8k.token.txt": flickr(["a.jpg", "b.jpg"]).replace("of b", "of\u2028b")}
+    pictures = {"x/a.jpg": picture(), "y/a.jpg": picture(seed=1), "x/b.jpg": picture()}
+    files = {
+        "Flickr8k_Dataset.zip": pack_zip(tmp_path / "p.zip", pictures),
+        "Flickr8k_text.zip": pack_zip(tmp_path / "t.zip", text),
+    }
+    rows, failures, _ = make("flickr8k", files, split="all")
+    assert failures == {"a.jpg": "2 files end in that name: x/a.jpg, y/a.jpg"}
+    assert rows["b.jpg"]["text"][0] == "caption 0, of\u2028b.jpg"
 
 
 def test_a_draw_keeps_the_order_of_the_set(make, digits):

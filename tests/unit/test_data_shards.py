@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from mindgap.data.definitions import describe
 from mindgap.data.hub import fetch_snapshot
-from mindgap.data.kinds import describe
 from mindgap.data.pairs import read_pairs
 from mindgap.data.patterns import expand
 from mindgap.data.sets import build_pairs
@@ -122,6 +122,43 @@ def test_hostile_shards(tmp_path):
         build(tmp_path, definition | {"shards": str(tmp_path / "b-{1..2}.tar")})
 
 
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz"])
+def test_a_damaged_shard_never_loses_an_item_in_silence(tmp_path, suffix):
+    """Wherever a shard is cut or a header in it is broken, what is not there is reported."""
+    write_shards(tmp_path / "s", 3, 3, "w" if suffix == "tar" else "w:gz", suffix)
+    whole = (tmp_path / f"s/part-000.{suffix}").read_bytes()
+    path = tmp_path / f"cut.{suffix}"
+    definition = {"kind": "webdataset", "shards": str(path), "keep": "bytes"}
+    definition["fields"] = {"image": "png", "text": "txt", "label": "json:class"}
+    end = len(whole) if suffix == "tar.gz" else 512 * 18  # behind it only padding follows
+    harms = [whole[:cut] for cut in range(600 if suffix == "tar" else 60, end - 1, 331)]
+    if suffix == "tar":
+        zero = 512 * 8  # a header in the middle
+        harms += [whole[:zero] + bytes([fill]) * 512 + whole[zero + 512 :] for fill in (0, 255)]
+    for harm in harms:
+        path.write_bytes(harm)
+        try:
+            rows, failures, _ = build(tmp_path, definition)
+        except UserError:
+            continue  # nothing could be used, and a sentence says so
+        assert len(rows) == 3 or failures, len(harm)
+
+
+def test_headers_of_an_insane_length_are_refused(tmp_path):
+    path = tmp_path / "bomb.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        info = tarfile.TarInfo("././@LongLink")
+        info.type, info.size = tarfile.GNUTYPE_LONGNAME, 40 << 20
+        tar.addfile(info, io.BytesIO(bytes(info.size)))
+        add(tar, "a.png", picture())
+    tracemalloc.start()
+    with pytest.raises(UserError, match="a header of 41,943,040 bytes"):
+        build(tmp_path, {"kind": "webdataset", "shards": str(path)})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 << 20
+
+
 def test_many_items_in_bounded_memory(tmp_path):
     """A set of 30 MB passes through a sixth of that."""
     noise = picture(size=(40, 40))
@@ -215,6 +252,34 @@ def test_a_data_set_of_the_hub(tmp_path, hub_files):
         build(tmp_path, definition | {"fields": {"image": "imag"}})
     with pytest.raises(UserError, match="cannot be read as a data set"):
         build(tmp_path, definition | {"split": "nope"})
+
+
+def test_a_data_set_of_the_hub_cannot_name_files_elsewhere(tmp_path):
+    import pyarrow as pa
+
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(picture())
+    folder = tmp_path / "set/data"
+    folder.mkdir(parents=True)
+    (tmp_path / "set/good.png").write_bytes(picture(seed=2))
+    media = [
+        {"bytes": None, "path": str(secret)},
+        {"bytes": None, "path": "../secret.png"},
+        {"bytes": None, "path": "good.png"},
+        {"bytes": bytes(5000), "path": None},
+    ]
+    table = pa.table({"image": media, "text": list("abcd"), "name": list("wxyz")})
+    pq.write_table(table, folder / "test-00000-of-00001.parquet")
+    definition = {"kind": "huggingface", "path": str(tmp_path / "set"), "split": "test"}
+    rows, failures, _ = build(tmp_path, definition | {"max_bytes": 3000})
+    assert [row["image"] for row in rows.values()] == [picture(seed=2)]
+    assert list(failures.values()) == [
+        "the name leaves the folder",
+        "the name leaves the folder",
+        "5,000 bytes are more than the 3,000 allowed",
+    ]
+    with pytest.raises(UserError, match=r"the column 'name' holds .* and no media"):
+        build(tmp_path, definition | {"fields": {"image": "name", "text": "text"}})
 
 
 class Hub(BaseHTTPRequestHandler):

@@ -149,6 +149,29 @@ def test_a_file_behind_an_account_says_what_to_do(tmp_path):
     assert target.read_bytes() == BODY
 
 
+def test_what_is_there_is_verified_and_kept(tmp_path, server):
+    target, record = tmp_path / "data/set/file.npy", tmp_path / "record"
+    fetch(wanted(server), target, record=record)
+    assert record.read_text().split() == [SUM, str(target)]
+    fetch(wanted(server), target, record=record)
+    assert server.seen == ["/file.npy"]
+    target.write_bytes(b"mine")
+    with pytest.raises(UserError, match="delete it or put a whole copy there"):
+        fetch(wanted(server), target)
+    assert target.read_bytes() == b"mine"
+
+
+def test_a_folder_may_stand_for_a_file(tmp_path):
+    source = Source("set", "files", None, None, None, obtain="ask them")
+    (tmp_path / "mirror/set/files").mkdir(parents=True)
+    (tmp_path / "mirror/set/files/a.jpg").write_bytes(BODY)
+    target = tmp_path / "data/set/files"
+    fetch(source, target, str(tmp_path / "mirror"), tmp_path / "record")
+    assert (target / "a.jpg").read_bytes() == BODY
+    assert (tmp_path / "record").read_text().startswith("folder")
+    fetch(source, target, None, tmp_path / "record")
+
+
 def test_rows_of_sources_are_complete(root):
     sources = read_yaml(root / "workflow/sources.yaml")
     validator = Draft202012Validator(read_yaml(root / "workflow/schemas/sources.schema.yaml"))

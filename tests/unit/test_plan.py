@@ -95,6 +95,13 @@ def test_items_are_the_published_ones_unless_fewer_are_asked_for(config, table, 
     assert count_items(own, table, absent) == 10000
 
 
+def test_a_fixed_part_does_not_grow():
+    known = {"embed_pairs": [("small_s0", 11.0, 100), ("small_s0", 20.0, 1000)]}
+    jobs = [job for job in read_jobs(TEXT) if job.wildcards.get("model") == "small_s0"]
+    plan = estimate(jobs, {"cifar10": 10000}, known)
+    assert plan["embed_pairs"]["seconds"] == pytest.approx(11 + 9 * 10)
+
+
 def test_time_grows_with_items_and_prefers_the_same_model():
     known = {
         "embed_pairs": [("small_s0", 10.0, 500), ("large_s0", 80.0, 500)],

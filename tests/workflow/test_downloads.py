@@ -1,7 +1,6 @@
 """Downloads within the workflow: once for all runs and models, and a sentence where none is possible."""
 
 import functools
-import shutil
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -78,6 +77,8 @@ def test_nothing_is_downloaded_twice(served):
     done = embed(house, "one", "tiny", 0, "-n")
     assert "fetch_source" not in done.both
     assert server.seen == ["/cifar-10-binary.tar.gz"]
+    embed(house, "one", "tiny", 0, "-F")
+    assert server.seen == ["/cifar-10-binary.tar.gz"]
     # A reader is hashed by its own module: an edit of it rebuilds the set from the file at hand.
     module = house.path / "src/mindgap/data/labelled.py"
     module.write_text(module.read_text().replace("labels + 3072", "3072 + labels"))
@@ -97,7 +98,7 @@ def test_a_set_behind_an_account_ends_in_one_sentence(make_house, tmp_path):
     assert done.returncode != 0
     (line,) = {x for x in done.both.splitlines() if x.startswith("error: ")}
     assert "hateful-memes/hateful_memes.zip is not downloaded: accept the licence" in line
-    assert "a zip or folder with img/*.png" in line
+    assert "a zip without password, or a folder, with img/*.png" in line
     assert not (house.path / target).exists()
 
 
@@ -118,6 +119,13 @@ def test_a_folder_in_the_place_of_an_archive(make_house, tmp_path, root):
         "datasets:\n  memes: {kind: hateful_memes, split: dev_seen}\n"
     )
     target = "results/memes/pairs/memes.parquet"
-    house.snakemake("memes.yaml", "--", target, env={"MINDGAP_MIRROR": ""})
+    env = {"MINDGAP_MIRROR": ""}
+    house.snakemake("memes.yaml", "--", target, env=env)
+    # Nothing that a user brought is ever deleted, not even when everything is made anew.
+    house.snakemake("memes.yaml", "-F", "--", target, env=env)
+    assert (folder / "img/2.png").exists()
+    # Another picture in the folder is another set.
+    (folder / "img/3.png").write_bytes(picture(seed=3))
+    done = house.snakemake("memes.yaml", "-n", "--", target, env=env)
+    assert "build_pairs" in done.both
     assert "items out" in (house.path / "results/memes/logs/build_pairs/memes.log").read_text()
-    shutil.rmtree(folder)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mindgap.data.items import Item
-from mindgap.data.store import BadItem, Limits, MediaStore, open_tar
+from mindgap.data.medium import BadItem, Limits
+from mindgap.data.store import MediaStore
+from mindgap.data.tables import read_records
+from mindgap.data.tars import open_tar, tar_medium
 from mindgap.errors import UserError
 
 _TABLE = Limits(max_bytes=1024**3)  # a table of captions may be larger than a picture
@@ -23,10 +24,10 @@ def read_member(path: str, member: str) -> bytes:
     store = MediaStore(path, _TABLE)
     try:
         if not store.packed:
-            return store.read(store.find(member))
+            return store.medium(member).read()
         for stream, info in open_tar(path):
             if info.name == member or info.name.endswith(f"/{member}"):
-                return stream.extractfile(info).read()
+                return tar_medium(path, stream, info, _TABLE, False).read()
         raise BadItem("no such file")
     except BadItem as failure:
         raise UserError(f"{path}: {member}: {failure}; is this the published archive?") from failure
@@ -55,7 +56,7 @@ def mscoco(
         names = {image["id"]: image["file_name"] for image in notes["images"]}
         captions: dict[int, list[str]] = {}
         for note in notes["annotations"]:
-            captions.setdefault(note["image_id"], []).append(note["caption"].strip())
+            captions.setdefault(note["image_id"], []).append((note["caption"] or "").strip())
     except (KeyError, TypeError, AttributeError) as error:
         raise _strange(files["captions"], "images and annotations", error) from error
     order = sorted(names) if options.get("order", "id") == "id" else list(captions)
@@ -76,7 +77,7 @@ def flickr8k(
     captions = _tokens(files["captions"], "Flickr8k.token.txt")
     if options["split"] != "all":
         name = {"train": "train", "val": "dev", "test": "test"}[options["split"]]
-        text = read_member(files["captions"], f"Flickr_8k.{name}Images.txt").decode()
+        text = _decode(files["captions"], f"Flickr_8k.{name}Images.txt")
         captions = {line: captions.get(line, []) for line in text.split()}
     return _captioned(files["pictures"], limits, captions)
 
@@ -96,7 +97,8 @@ def flickr30k(
 def _tokens(path: str, member: str) -> dict[str, list[str]]:
     """Read lines `picture.jpg#0<tab>caption` into picture -> captions."""
     captions: dict[str, list[str]] = {}
-    for number, line in enumerate(read_member(path, member).decode("utf-8").splitlines(), 1):
+    # Not splitlines(), which also parts at characters that a caption may hold.
+    for number, line in enumerate(_decode(path, member).split("\n"), 1):
         if not line.strip():
             continue
         name, tab, caption = line.partition("\t")
@@ -105,6 +107,13 @@ def _tokens(path: str, member: str) -> dict[str, list[str]]:
         # Flickr8k's file names one picture as x.jpg.1#0, which is no file of that name.
         captions.setdefault(name.partition("#")[0], []).append(caption.strip())
     return captions
+
+
+def _decode(path: str, member: str) -> str:
+    try:
+        return read_member(path, member).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: {member} is not UTF-8 (byte {error.start})") from error
 
 
 def _captioned(
@@ -130,12 +139,9 @@ def msr_vtt(
     """
     split = options["split"]
     if split == "test_1ka":
-        text = read_member(files["captions"], "MSRVTT_JSFUSION_test.csv").decode("utf-8")
-        rows = list(csv.DictReader(io.StringIO(text)))
-        try:
-            captions = {row["video_id"]: [row["sentence"].strip()] for row in rows}
-        except (KeyError, AttributeError) as error:
-            raise _strange(files["captions"], "video_id and sentence", error) from error
+        text = _decode(files["captions"], "MSRVTT_JSFUSION_test.csv")
+        rows = read_records(files["captions"], ("video_id", "sentence"), text)
+        captions = {row["video_id"]: [row["sentence"].strip()] for row in rows}
     else:
         data = read_json(files["captions"], "MSRVTT_data.json")
         try:
@@ -143,7 +149,7 @@ def msr_vtt(
             captions = {name: [] for name in chosen}
             for sentence in data["sentences"]:
                 if sentence["video_id"] in captions:
-                    captions[sentence["video_id"]].append(sentence["caption"].strip())
+                    captions[sentence["video_id"]].append((sentence["caption"] or "").strip())
         except (KeyError, TypeError) as error:
             raise _strange(files["captions"], "videos and sentences", error) from error
     if options.get("joined"):
@@ -163,9 +169,10 @@ def hateful_memes(
 ) -> tuple[int, Iterator[Item]]:
     """Hateful Memes (Kiela et al. 2020): the text on a meme is its caption."""
     classes = list(prompts["classes"])
-    text = read_member(files["archive"], f"{options['split']}.jsonl").decode("utf-8")
+    text = _decode(files["archive"], f"{options['split']}.jsonl")
     try:
-        rows = {row["img"]: row for row in map(json.loads, text.splitlines())}
+        lines = [json.loads(line) for line in text.split("\n") if line.strip()]
+        rows = {row["img"]: row for row in lines}
     except (ValueError, KeyError, TypeError) as error:
         raise _strange(files["archive"], "id, img, label and text", error) from error
     store = MediaStore(files["archive"], limits)
@@ -178,7 +185,7 @@ def hateful_memes(
             yield Item(
                 name,
                 {"image": medium},
-                [row.get("text", "").strip()],
+                [(row.get("text") or "").strip()],
                 {"label": classes[label] if known else None},
                 None if known else f"label {label!r} is none of the classes",
             )

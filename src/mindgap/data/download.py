@@ -18,32 +18,62 @@ _TRIES = 3
 _TIMEOUT_S = 60
 
 
-def fetch(wanted: Source, target: str | Path, mirror: str | None = None) -> str:
+def fetch(
+    wanted: Source, target: str | Path, mirror: str | None = None, record: str | Path | None = None
+) -> str:
     """Bring one file to `target` and return the address or path that it came from.
 
-    A mirror (a folder or a base address) is tried first, by `{mirror}/{source}/{filename}` and by
-    `{mirror}/{sha256}`. The file is verified before it gets its name; on a mismatch, a broken
+    A file that is already there, whoever put it, is verified and kept. Otherwise a mirror (a folder
+    or a base address) is tried first, by `{mirror}/{source}/{filename}` and by
+    `{mirror}/{sha256}`. A download is verified before it gets its name; on a mismatch, a broken
     download or a missing file a `UserError` is raised and nothing is left behind. A source without
     a checksum has its sum recorded in `{target}.sha256` at the first download; later downloads are
     checked against that record.
+
+    Parameters
+    ----------
+    record
+        File that gets the checksum when all is well, for the workflow to go by. A folder in the
+        place of a file, which a user may have unpacked there, is recorded as such.
     """
     target = Path(target)
-    record = target.with_name(target.name + ".sha256")
-    expected = wanted.sha256 or (record.read_text().split()[0] if record.exists() else None)
+    first = target.with_name(target.name + ".sha256")
+    expected = wanted.sha256 or (first.read_text().split()[0] if first.exists() else None)
+    if target.exists():
+        address, found = _keep(wanted, expected, target)
+    else:
+        address = _bring(wanted, expected, target, mirror)
+        found = "folder" if target.is_dir() else sha256(target)
+    if wanted.sha256 is None and found != "folder" and not first.exists():
+        write_text(first, f"{found}  {target.name}\n")
+    if record is not None:
+        write_text(record, f"{found}  {target}\n")
+    return address
+
+
+def _keep(wanted: Source, expected: str | None, target: Path) -> tuple[str, str]:
+    """Verify a file that is there; it is not ours to delete."""
+    if target.is_dir():
+        return f"{target}, a folder", "folder"
+    _verify(target, wanted, expected, str(target), "delete it or put a whole copy there")
+    return f"{target}, which is there", sha256(target)
+
+
+def _bring(wanted: Source, expected: str | None, target: Path, mirror: str | None) -> str:
+    folder = Path(mirror or "", wanted.source, wanted.filename)
+    if mirror and folder.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(folder.resolve())
+        return str(folder)
     misses = []
     with replacing(target) as part:
         for address in _addresses(wanted, mirror):
             if miss := _take(address, part):
                 misses.append(f"{address} ({miss})")
                 continue
-            _verify(part, wanted, expected, address)
-            break
-        else:
-            raise UserError(_advice(wanted, target, misses))
-        found = sha256(part)
-    if wanted.sha256 is None and not record.exists():
-        write_text(record, f"{found}  {target.name}\n")
-    return address
+            _verify(part, wanted, expected, address, "nothing was kept, replace that copy")
+            return address
+        raise UserError(_advice(wanted, target, misses))
 
 
 def _advice(wanted: Source, target: Path, misses: list[str]) -> str:
@@ -99,12 +129,12 @@ def _take(address: str, part: Path) -> str | None:
     return None
 
 
-def _verify(part: Path, wanted: Source, expected: str | None, address: str) -> None:
+def _verify(file: Path, wanted: Source, expected: str | None, address: str, advice: str) -> None:
     name = f"{wanted.source}/{wanted.filename}"
-    size = part.stat().st_size
-    kind, found = "sha256", sha256(part) if expected else None
+    size = file.stat().st_size
+    kind, found = "sha256", sha256(file) if expected else None
     if not expected and wanted.md5:
-        kind, expected, found = "md5", wanted.md5, pooch.file_hash(str(part), alg="md5")
+        kind, expected, found = "md5", wanted.md5, pooch.file_hash(str(file), alg="md5")
     if expected and found != expected:
         short = (
             f" ({size:,} bytes in place of {wanted.bytes:,}: a truncated download?)"
@@ -113,10 +143,9 @@ def _verify(part: Path, wanted: Source, expected: str | None, address: str) -> N
         )
         raise UserError(
             f"{name} from {address} has the wrong checksum: expected {kind} {expected}, "
-            f"got {found}{short}; nothing was kept, replace that copy"
+            f"got {found}{short}; {advice}"
         )
     if wanted.bytes is not None and size != wanted.bytes:
         raise UserError(
-            f"{name} from {address} has {size:,} bytes in place of {wanted.bytes:,}; "
-            "nothing was kept, try again"
+            f"{name} from {address} has {size:,} bytes in place of {wanted.bytes:,}; {advice}"
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mindgap.data.items import Item
-from mindgap.data.store import Limits, Medium, held, missing
+from mindgap.data.medium import BadItem, Limits, Medium, check_size, missing
 from mindgap.errors import UserError
 from mindgap.files import sha256, write_json
 
@@ -98,6 +98,11 @@ def huggingface(
             raise UserError(
                 f"{folder} has no column {name!r} for {column} (it has: {', '.join(features)})"
             )
+        if column in _MEDIA and not _holds_media(features[name]):
+            raise UserError(
+                f"{folder}: the column {name!r} holds {features[name]} and no media; give the set "
+                "media columns, or bring it as a folder with a table"
+            )
     encoded = {"image": Image(decode=False), "audio": Audio(decode=False)}
     encoded["video"] = Video(decode=False)
     for column, name in fields.items():
@@ -112,12 +117,21 @@ def huggingface(
     lists = {name for name, feature in features.items() if isinstance(feature, (List, list))}
 
     def items() -> Iterator[Item]:
-        for number, row in enumerate(rows):
+        number, rest = -1, iter(rows)
+        while True:
+            try:
+                row = next(rest)
+            except StopIteration:
+                return
+            except Exception as error:  # each format breaks off in its own way
+                why = " ".join(str(error).split())[:200]
+                raise UserError(f"{folder} cannot be read beyond row {number} ({why})") from error
+            number += 1
             item = Item(f"{number:08d}")
             for column, name in fields.items():
                 value = row[name]
                 if column in _MEDIA:
-                    item.media[column] = _medium(value)
+                    item.media[column] = _medium(value, folder, limits)
                 elif column == "text":
                     texts = value if name in lists else [value]
                     item.captions = ["" if t is None else str(t).strip() for t in texts or []]
@@ -128,15 +142,36 @@ def huggingface(
     return count, items()
 
 
-def _medium(value: dict[str, Any] | None) -> Medium:
+def _holds_media(feature: Any) -> bool:
+    from datasets import Audio, Image, Video
+
+    return isinstance(feature, (Image, Audio, Video)) or (
+        isinstance(feature, dict) and {"bytes", "path"} <= feature.keys()
+    )
+
+
+def _medium(value: dict[str, Any] | None, folder: Path, limits: Limits) -> Medium:
     if not value or (value.get("bytes") is None and not value.get("path")):
         return missing("the column is empty")
-    if value.get("bytes") is not None:
-        return held(value["bytes"])
-    return Medium(lambda: Path(value["path"]).read_bytes())
+
+    def read() -> bytes:
+        if value.get("bytes") is not None:
+            check_size(len(value["bytes"]), limits)
+            return value["bytes"]
+        path = Path(folder, value["path"])
+        if "::" in value["path"] or not path.is_file():
+            raise BadItem("its file is not in the folder of the set, or in an archive; unpack it")
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise BadItem("the name leaves the folder")
+        check_size(path.stat().st_size, limits)
+        return path.read_bytes()
+
+    return Medium(read)
 
 
 def _label(value: Any, names: list[str] | None) -> str | None:
     if value is None or value == -1:
         return None
-    return names[value] if names else str(value)
+    if names is None:
+        return str(value)
+    return names[value] if 0 <= value < len(names) else f"class {value}"

@@ -12,7 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from mindgap.data.media import CHECKS
-from mindgap.data.store import BadItem, Limits, Medium
+from mindgap.data.medium import BadItem, Limits, Medium
 
 BATCH = 256  # items of a batch at most
 BATCH_BYTES = 64 * 1024**2  # bytes of a batch, beyond which it is written
@@ -59,7 +59,7 @@ class Tally:
 
     def fail(self, what: str, name: str, reason: str) -> None:
         """Note one failure; `what` is item or caption."""
-        self.failures.append({"what": what, "name": name, "reason": reason})
+        self.failures.append({"what": what, "name": name[:200], "reason": reason[:400]})
 
     def check(self) -> None:
         """In = out + failed, for items and captions; anything else is a defect of the reader."""
@@ -170,7 +170,7 @@ def _load(
 
 def _reference(medium: Medium, data: bytes) -> dict[str, Any]:
     if medium.archive is None:
-        raise BadItem("its bytes lie in no file that a reference could name")
+        raise BadItem("its bytes lie in no file that a reference could name; set keep: bytes")
     return {
         "archive": medium.archive,
         "member": medium.member,

@@ -52,6 +52,12 @@ def _references(options: Options) -> str:
     return "references"
 
 
+def _shard_keep(options: Options) -> str:
+    """A compressed tar knows no places, so that nothing can refer to its members."""
+    plain = all(path.endswith(".tar") for path in expand(options["shards"]))
+    return "references" if plain else "bytes"
+
+
 def _folder_modalities(options: Options) -> tuple[str, ...]:
     text = () if options.get("columns", {}).get("text", "text") is None else ("text",)
     return (options["modality"], *text)
@@ -106,7 +112,7 @@ KINDS: dict[str, Kind] = {
         "mindgap.data.shards:webdataset",
         _shard_modalities,
         lambda o: {f"{i:06d}": path for i, path in enumerate(expand(o["shards"]))},
-        _references,
+        _shard_keep,
         own_bar=True,
     ),
     "huggingface": Kind("mindgap.data.hub:huggingface", _shard_modalities, _hub_files),
@@ -221,48 +227,3 @@ KINDS: dict[str, Kind] = {
         _references,
     ),
 }
-
-
-def modalities(definition: Options) -> tuple[str, ...]:
-    """Columns of a data set that an encoder can embed, the media before the text."""
-    return KINDS[definition["kind"]].modalities(definition)
-
-
-def sources(definition: Options) -> list[tuple[str, str]]:
-    """(source, file) of each file of workflow/sources.yaml that a set takes from there."""
-    own = definition.get("files", {})
-    wanted = KINDS[definition["kind"]].files(definition).values()
-    return [place for place in wanted if isinstance(place, tuple) and place[1] not in own]
-
-
-def own_files(definition: Options) -> dict[str, str]:
-    """Key of the configuration -> path, for each file that the user brings along."""
-    own = {f"files.{name}": path for name, path in definition.get("files", {}).items()}
-    for role, place in KINDS[definition["kind"]].files(definition).items():
-        if isinstance(place, str) and not place.startswith("data/"):
-            own["shards" if role.isdigit() else role] = place
-    return own
-
-
-def find_files(definition: Options) -> dict[str, str]:
-    """Role -> path of each file behind a set: its place below data/, or the user's own copy."""
-    own = definition.get("files", {})
-    found = {}
-    for role, place in KINDS[definition["kind"]].files(definition).items():
-        if isinstance(place, str):
-            found[role] = place
-        else:
-            source, name = place
-            found[role] = own.get(name, f"data/{source}/{name}")
-    return found
-
-
-def describe(definition: Options) -> dict[str, Any]:
-    """Who reads a set, from which files, and what its table keeps of them."""
-    kind = KINDS[definition["kind"]]
-    return {
-        "reader": kind.reader,
-        "files": find_files(definition),
-        "keep": definition.get("keep", kind.keep(definition)),
-        "own_bar": kind.own_bar,
-    }

@@ -6,21 +6,23 @@ retrieval then says little, because many items share a text.
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image
 
 from mindgap.data.captioned import read_member
 from mindgap.data.items import Item
+from mindgap.data.medium import Limits, Medium, held, hidden
 from mindgap.data.prompts import fill
-from mindgap.data.store import Limits, MediaStore, Medium, held, hidden, open_tar
+from mindgap.data.store import MediaStore
+from mindgap.data.tables import read_records
+from mindgap.data.tars import open_tar
 from mindgap.errors import UserError
 
 Read = tuple[int, Iterator[Item]]
@@ -66,15 +68,11 @@ def _cifar(
     size = labels + 3072
     split = options["split"]
     wanted = list(names.values()) if split == "all" else [names[split]]
-    total = {"train": 50_000, "test": 10_000, "all": 60_000}[split]
+    total = sum(length // size for _, length, _ in _records(files["archive"], wanted))
 
     def items() -> Iterator[Item]:
-        found = False
-        for archive, info in open_tar(files["archive"]):
-            member = PurePosixPath(info.name).name
-            if not (member.endswith(".bin") and any(member.startswith(name) for name in wanted)):
-                continue
-            found, stream, row = True, archive.extractfile(info), 0
+        for member, _, stream in _records(files["archive"], wanted):
+            row = 0
             while record := stream.read(size):
                 name = f"{member.removesuffix('.bin')}/{row:05d}"
                 row += 1
@@ -84,13 +82,29 @@ def _cifar(
                 pixels = np.frombuffer(record, np.uint8, 3072, labels).reshape(3, 32, 32)
                 medium = held(encode_png(np.ascontiguousarray(pixels.transpose(1, 2, 0))))
                 yield _labelled(name, medium, record[place], prompts)
-        if not found:
-            raise UserError(
-                f"{files['archive']} holds no {' or '.join(wanted)}; the binary version is needed, "
-                "because the Python version is pickled"
-            )
 
+    if not total:
+        raise UserError(
+            f"{files['archive']} holds no {' or '.join(wanted)}; the binary version is needed, "
+            "because the Python version is pickled"
+        )
     return total, items()
+
+
+def _records(path: str, wanted: list[str]) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """Name, length and stream of each wanted .bin file of a tar or of its unpacked folder."""
+
+    def fits(name: str) -> bool:
+        return name.endswith(".bin") and name.startswith(tuple(wanted))
+
+    if Path(path).is_dir():
+        for file in sorted(p for p in Path(path).rglob("*.bin") if fits(p.name)):
+            with open(file, "rb") as stream:
+                yield file.name, file.stat().st_size, stream
+        return
+    for archive, info in open_tar(path):
+        if fits(PurePosixPath(info.name).name) and info.isreg():
+            yield PurePosixPath(info.name).name, info.size, archive.extractfile(info)
 
 
 def svhn(options: dict, files: dict, limits: Limits, prompts: dict) -> Read:
@@ -182,7 +196,7 @@ def _by_folder(
     ]
 
     def items() -> Iterator[Item]:
-        for name, medium in store.stream(names, exact=True):
+        for name, medium in store.stream(names):
             folder = PurePosixPath(name).parent.name
             if folder not in folders:
                 yield Item(name, problem=f"{folder!r} is none of the {len(folders)} classes")
@@ -196,16 +210,18 @@ def imagenet(options: dict, files: dict, limits: Limits, prompts: dict) -> Read:
     """ImageNet 2012 validation: one tar of pictures, and the development kit with their classes.
 
     A class is called by the first word of its synset; another name (CLIP's authors mended many)
-    comes from `names` in workflow/prompts.yaml, by WordNet id.
+    comes from `names` in workflow/prompts.yaml, by WordNet id. Where two classes still share a
+    name, their ids tell them apart.
     """
     meta = read_member(files["devkit"], "data/meta.mat")
     truth = read_member(files["devkit"], "data/ILSVRC2012_validation_ground_truth.txt")
     synsets = _matlab(io.BytesIO(meta), f"{files['devkit']}: meta.mat", "synsets")["synsets"]
     own = prompts.get("names", {})
+    rows = [row for row in np.atleast_1d(synsets) if int(row["num_children"]) == 0]
+    names = [own.get(str(row["WNID"]), str(row["words"]).partition(",")[0]) for row in rows]
     leaves = {
-        int(row["ILSVRC2012_ID"]): own.get(str(row["WNID"]), str(row["words"]).partition(",")[0])
-        for row in np.atleast_1d(synsets)
-        if int(row["num_children"]) == 0
+        int(row["ILSVRC2012_ID"]): name if names.count(name) == 1 else f"{name} ({row['WNID']})"
+        for row, name in zip(rows, names, strict=True)
     }
     numbers = [int(line) for line in truth.split()]
     wanted = {f"ILSVRC2012_val_{i:08d}.JPEG": n for i, n in enumerate(numbers, 1)}
@@ -223,10 +239,8 @@ def imagenet(options: dict, files: dict, limits: Limits, prompts: dict) -> Read:
 
 def fairface(options: dict, files: dict, limits: Limits, prompts: dict) -> Read:
     """FairFace (Karkkainen and Joo 2021): label = race and gender, group = race."""
-    with open(files["labels"], encoding="utf-8-sig", newline="") as stream:
-        rows = {row.get("file", ""): row for row in csv.DictReader(stream)}
-    if any({"file", "race", "gender"} - set(row) for row in rows.values()):
-        raise UserError(f"{files['labels']} needs the columns file, race and gender, as published")
+    table = read_records(files["labels"], ("file", "race", "gender"))
+    rows = {row["file"]: row for row in table}
     store = MediaStore(files["pictures"], limits)
     races, genders = prompts["races"], prompts["genders"]
 

@@ -9,7 +9,10 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from mindgap.data.store import BadItem, Limits, short
+from mindgap.data.medium import BadItem, Limits, short
+
+# The limit of pixels is the configuration's, checked before a picture is decoded.
+Image.MAX_IMAGE_PIXELS = None
 
 
 def check_picture(data: bytes, limits: Limits) -> None:

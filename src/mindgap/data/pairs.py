@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mindgap.data.store import BadItem, Limits, MediaStore
+from mindgap.data.medium import BadItem, Limits
+from mindgap.data.store import MediaStore
 from mindgap.errors import UserError
 from mindgap.files import replacing
 

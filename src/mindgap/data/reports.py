@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mindgap.data.items import Item
-from mindgap.data.store import BadItem, Limits, MediaStore
+from mindgap.data.medium import BadItem, Limits
+from mindgap.data.store import MediaStore
+from mindgap.data.tables import read_records, read_rows, read_text
 from mindgap.errors import UserError
 
 _HEADING = re.compile(r"^\s*([A-Z][A-Z /&]{3,}):", re.MULTILINE)
@@ -28,12 +26,11 @@ def uniprot(
     lines are cut as the published code cuts them: at every comma, quoted or not, and without the
     last residue. `window` takes that many characters of each from a random place (100 in Fig. 1).
     """
-    text = Path(files["table"]).read_text(encoding="utf-8")
-    _, _, body = text.partition("\n")
     if options.get("published"):
-        rows = [line[:-1].split(",") for line in body.splitlines()]
+        lines = read_text(files["table"]).split("\n")[1:]
+        rows = [line.removesuffix("\r")[:-1].split(",") for line in lines if line]
     else:
-        rows = list(csv.reader(io.StringIO(body, newline="")))
+        rows = [row for _, row in read_rows(files["table"])][1:]
     rng = np.random.default_rng(options.get("window_seed", 0))
 
     def crop(value: str) -> str:
@@ -65,15 +62,12 @@ def mimic_cxr(
     A report without these sections is taken whole. A study with several pictures gives several
     items with one text.
     """
-    raw = Path(files["splits"]).read_bytes()
-    text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8")
+    columns = ("dicom_id", "study_id", "subject_id", "split")
     rows = [
         row
-        for row in csv.DictReader(io.StringIO(text))
-        if options["split"] in ("all", row.get("split"))
+        for row in read_records(files["splits"], columns)
+        if options["split"] in ("all", row["split"])
     ]
-    if rows and {"dicom_id", "study_id", "subject_id"} - set(rows[0]):
-        raise UserError(f"{files['splits']} needs dicom_id, study_id and subject_id, as published")
     pictures, reports = MediaStore(files["pictures"], limits), MediaStore(files["reports"], limits)
     if pictures.packed or reports.packed:
         raise UserError("the pictures and reports are read in no order; unpack the tar first")
@@ -82,13 +76,13 @@ def mimic_cxr(
         for row in rows:
             subject, study = f"p{row['subject_id']}", f"s{row['study_id']}"
             folder = f"{subject[:3]}/{subject}"
-            picture = pictures.find(f"{folder}/{study}/{row['dicom_id']}.jpg")
             try:
-                report = reports.read(reports.find(f"{folder}/{study}.txt")).decode("utf-8")
-            except BadItem as failure:
-                yield Item(row["dicom_id"], problem=f"report: {failure}")
+                report = reports.medium(f"{folder}/{study}.txt").read().decode("utf-8")
+            except (BadItem, UnicodeDecodeError) as failure:
+                why = failure if isinstance(failure, BadItem) else "not UTF-8"
+                yield Item(row["dicom_id"], problem=f"report: {why}")
                 continue
-            medium = {"image": pictures.medium(picture)}
+            medium = {"image": pictures.medium(f"{folder}/{study}/{row['dicom_id']}.jpg")}
             yield Item(row["dicom_id"], medium, [sections(report)], {"group": study})
 
     return len(rows), items()

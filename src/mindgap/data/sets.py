@@ -13,14 +13,14 @@ import pandas as pd
 
 from mindgap.data.digits import digits_batches
 from mindgap.data.items import Item, Tally, check_items
+from mindgap.data.medium import Limits
 from mindgap.data.pairs import write_pairs
 from mindgap.data.shapes import TRUTH, shapes_batches
-from mindgap.data.store import Limits
 from mindgap.errors import UserError
 from mindgap.files import write_csv
 
 #: Options that every set with a reader knows; they are not the reader's business.
-COMMON = ("kind", "items", "seed", "failures", "keep", "files", *vars(Limits()))
+COMMON = ("kind", "items", "seed", "failures", "keep", "files", "template", *vars(Limits()))
 
 
 def build_pairs(
@@ -81,6 +81,8 @@ def _read(
     limits = Limits(**{k: definition[k] for k in vars(Limits()) if k in definition})
     options = {k: v for k, v in definition.items() if k not in COMMON}
     module, _, name = how["reader"].partition(":")
+    if "template" in definition:
+        prompts = {**(prompts or {}), "template": definition["template"]}
     total, items = getattr(import_module(module), name)(options, how["files"], limits, prompts)
     if "items" in definition:
         items = _some(items, total, definition["items"], definition.get("seed"))
@@ -99,8 +101,8 @@ def _read(
         first = tally.failures[0]
         raise UserError(
             f"{len(tally.failures)} items or captions cannot be used, the first is "
-            f"{first['name']}: {first['reason']}; mend them"
-            + (" or set failures: skip" if tally.counts["items_out"] else "")
+            f"{first['name']}: {first['reason']}"
+            + ("; mend them or set failures: skip" if tally.counts["items_out"] else "")
         )
 
 

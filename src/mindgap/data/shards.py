@@ -11,16 +11,8 @@ from typing import Any
 from tqdm import tqdm
 
 from mindgap.data.items import Item
-from mindgap.data.store import (
-    BadItem,
-    Limits,
-    Medium,
-    hidden,
-    is_plain_tar,
-    missing,
-    open_tar,
-    tar_medium,
-)
+from mindgap.data.medium import BadItem, Limits, Medium, hidden, missing
+from mindgap.data.tars import is_plain_tar, open_tar, tar_medium
 from mindgap.errors import UserError
 
 #: Where the parts of an item stand, unless the configuration says otherwise: file extensions
@@ -50,8 +42,11 @@ def _items(shards: list[str], fields: dict[str, str], limits: Limits) -> Iterato
     size = sum(os.path.getsize(shard) for shard in shards)
     with tqdm(total=size, desc="read shards", unit="B", unit_scale=True, mininterval=1) as bar:
         done = count = 0
-        for shard in shards:
-            for item, place in _shard(shard, fields, limits):
+        stems = [PurePosixPath(shard).stem for shard in shards]
+        for shard, stem in zip(shards, stems, strict=True):
+            # Shards of one name in several folders keep their folders, or ids would repeat.
+            prefix = stem if stems.count(stem) == 1 else str(PurePosixPath(shard).with_suffix(""))
+            for item, place in _shard(shard, prefix, fields, limits):
                 count += 1
                 bar.update(done + place - bar.n)
                 bar.set_postfix_str(f"{count:,} items", refresh=False)
@@ -60,9 +55,10 @@ def _items(shards: list[str], fields: dict[str, str], limits: Limits) -> Iterato
             bar.update(done - bar.n)
 
 
-def _shard(shard: str, fields: dict[str, str], limits: Limits) -> Iterator[tuple[Item, int]]:
+def _shard(
+    shard: str, prefix: str, fields: dict[str, str], limits: Limits
+) -> Iterator[tuple[Item, int]]:
     """Yield the items of one shard, each with the place in the file where it ends."""
-    prefix = PurePosixPath(shard).stem
     plain = is_plain_tar(shard)
     key, parts, place = None, {}, 0
     try:
@@ -102,14 +98,14 @@ def _item(name: str, parts: dict[str, Medium], fields: dict[str, str]) -> Item:
                 captions = _texts(parts, place)
             else:
                 texts = _texts(parts, place)
-                more[column] = texts[0] if texts else None
+                more[column] = texts[0] or None if texts else None
     except BadItem as failure:
         return Item(name, problem=str(failure))
     return Item(name, media, captions, more)
 
 
 def _first(parts: dict[str, Medium], place: str) -> Medium:
-    for extension in place.split(";"):
+    for extension in (piece.strip().lstrip(".").lower() for piece in place.split(";")):
         if extension in parts:
             return parts[extension]
     return missing(f"no file .{place.replace(';', ' or .')}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -13,8 +12,10 @@ import numpy as np
 from mindgap.data.captioned import read_json
 from mindgap.data.items import Item
 from mindgap.data.labelled import encode_png, mnist_arrays
+from mindgap.data.medium import Limits, held, missing
 from mindgap.data.prompts import fill
-from mindgap.data.store import Limits, MediaStore, held, missing
+from mindgap.data.store import MediaStore
+from mindgap.data.tables import read_records
 from mindgap.errors import UserError
 
 _RECORDING = re.compile(r"(\d)_([A-Za-z]+)_(\d+)\.wav$")
@@ -45,7 +46,7 @@ def fsdd(
     }
 
     def items() -> Iterator[Item]:
-        for name, medium in store.stream(chosen, exact=True):
+        for name, medium in store.stream(chosen):
             digit, speaker = chosen[name]
             word = prompts["classes"][digit]
             text = fill(prompts["template"], word)
@@ -116,10 +117,10 @@ def places_audio(
     def items() -> Iterator[Item]:
         for row in notes["data"]:
             media = {
-                "image": pictures.medium(pictures.find(row["image"])),
-                "audio": sounds.medium(sounds.find(row["wav"])),
+                "image": pictures.medium(row["image"]),
+                "audio": sounds.medium(row["wav"]),
             }
-            text = [row.get("asr_text", "").strip()]
+            text = [(row.get("asr_text") or "").strip()]
             yield Item(row["uttid"], media, text, {"group": row.get("speaker")})
 
     return len(notes["data"]), items()
@@ -132,10 +133,7 @@ def smit(
 
     The table has the columns video, audio and text, with names below the two folders.
     """
-    with open(files["table"], encoding="utf-8-sig", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    if not rows or {"video", "audio", "text"} - set(rows[0]):
-        raise UserError(f"{files['table']} needs the columns video, audio and text, and a row")
+    rows = list(read_records(files["table"], ("video", "audio", "text")))
     clips, sounds = _open(files["clips"], limits), _open(files["sounds"], limits)
 
     def items() -> Iterator[Item]:
@@ -144,7 +142,7 @@ def smit(
                 "video": clips.medium(row["video"]) if row["video"] else missing(),
                 "audio": sounds.medium(row["audio"]) if row["audio"] else missing(),
             }
-            yield Item(row["audio"], media, [(row["text"] or "").strip()])
+            yield Item(row["audio"], media, [row["text"].strip()])
 
     return len(rows), items()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 import statistics
 import sys
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from mindgap.config import expand_models, merge, read_yaml
-from mindgap.data.kinds import describe, modalities, snapshot_name, sources
+from mindgap.data.definitions import describe, modalities, sources
+from mindgap.data.kinds import snapshot_name
 
 #: Sizes of embeddings that no earlier run has made: float32 of this many dimensions.
 DIMENSIONS = 512
@@ -120,8 +122,7 @@ def estimate(
 ) -> dict[str, dict[str, Any]]:
     """Rule -> number of jobs, seconds and on what the guess rests.
 
-    A job takes the median of earlier jobs of its rule (of its own model where there are some), and
-    longer in proportion where its data set has more items than theirs.
+    A job is judged by the earlier jobs of its rule, and of its own model where there are some.
     """
     plan: dict[str, dict[str, Any]] = {}
     for job in jobs:
@@ -134,10 +135,24 @@ def estimate(
             row["unknown"] += 1
             continue
         count = items.get(job.wildcards.get("dataset", ""))
-        grows = not job.rule.startswith("plot_")
-        times = [s * max(1.0, count / n) if grows and count and n else s for _, s, n in past]
-        row["seconds"] += statistics.median(times)
+        row["seconds"] += _guess(past, None if job.rule.startswith("plot_") else count)
     return plan
+
+
+def _guess(past: list[tuple[str, float, int | None]], count: int | None) -> float:
+    """Seconds of a job on `count` items.
+
+    The fixed part is the shortest earlier job; what came on top in the one nearest in size grows
+    with the number of items. Without sizes it is the median.
+    """
+    sized = [(seconds, n) for _, seconds, n in past if n]
+    if not count or not sized:
+        return statistics.median(seconds for _, seconds, _ in past)
+    fixed = min(seconds for seconds, _ in sized)
+    seconds, n = min(sized, key=lambda p: abs(math.log(p[1] / count)))
+    if len(sized) == 1:
+        fixed = 0.0
+    return fixed + (seconds - fixed) * count / n
 
 
 def list_storage(
@@ -230,7 +245,8 @@ def write_plan(text: str, config: dict[str, Any], table: dict[str, Any], results
         + (f", and {missing} jobs of unknown length" if missing else "")
     )
     lines += ["", "STORE"]
-    stored = list_storage(config, table, items, jobs)
+    stored = {"downloads": sum(size or 0 for size in sizes)}
+    stored |= list_storage(config, table, items, jobs)
     lines += [f"  {human(size):>9}  {what}" for what, size in stored.items()]
     return "\n".join(lines)
 
