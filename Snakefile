@@ -15,6 +15,7 @@ include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/embed.smk"
 include: "rules/gap.smk"
+include: "rules/cone.smk"
 include: "rules/shift.smk"
 include: "rules/report.smk"
 

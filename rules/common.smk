@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+from mindgap.cone.plan import cone_datasets
 from mindgap.config import check_config, check_files, check_set, expand_models, read_yaml
 from mindgap.data.definitions import describe, find_files, find_inputs, record_of, sources
 from mindgap.data.kinds import snapshot_name
@@ -24,7 +25,7 @@ try:
             find_source(SOURCES, model.options["source"], model.options["file"])
         if model.kind == "arrays":
             check_files(model, f"results/{config['run']}/embeddings")
-    SETS = config["select"]["datasets"]
+    SETS = list(dict.fromkeys([*config["select"]["datasets"], *cone_datasets(config)]))
     for name in SETS:
         check_set(name, config["datasets"][name], f"results/{config['run']}/pairs")
         for place in sources(config["datasets"][name]):

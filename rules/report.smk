@@ -4,15 +4,27 @@ Reads the tables of the other chapters and writes the scorecard, once for people
 twice for programs (scorecard.json, scorecard.csv), and its counts as metrics.json.
 """
 
+from mindgap.cone.plan import absent_tables
 from mindgap.report.summary import read_errors, read_summary
 
 CLAIM_TABLES = [
+    "cone/caps",
+    "cone/cone_summary",
+    "cone/depth",
+    "cone/depth_curves",
+    "cone/gap_summary",
+    "cone/growth",
+    "cone/separation",
+    "cone/theorem_curves",
+    "cone/twins",
+    "cone/variance",
     "gap/gap",
     "shift/minima",
     "shift/trends",
     "shift/sphere_minima",
     "shift/sphere_curves",
 ]
+READ_TABLES = [name for name in CLAIM_TABLES if name not in absent_tables(config)]
 
 
 rule collect_tables:
@@ -43,7 +55,7 @@ rule score_claims:
     input:
         claims="workflow/claims.yaml",
         schema="workflow/schemas/claims.schema.yaml",
-        tables=expand("results/{{run}}/{table}.csv", table=CLAIM_TABLES),
+        tables=expand("results/{{run}}/{table}.csv", table=READ_TABLES),
     output:
         json="results/{run}/scorecard.json",
         csv="results/{run}/scorecard.csv",

@@ -11,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from mindgap.cone.plan import cone_datasets, initialisations
 from mindgap.data.definitions import file_names, modalities, own_files
 from mindgap.errors import UserError
 
@@ -61,6 +62,17 @@ def check_config(config: dict[str, Any], schema: dict[str, Any]) -> None:
                 raise UserError(
                     f"config: select.{group} names {name!r}, which is not defined{near}"
                 )
+    for name, other in cone_datasets(config).items():
+        if name not in config["datasets"]:
+            near = _nearest(name, config["datasets"])
+            raise UserError(f"config: {other} names {name!r}, which is not defined{near}")
+    options = initialisations(config)
+    for name in options.get("trained", {}):
+        if name in (*options["models"], "mlp"):
+            raise UserError(
+                f"config: cone.initialisations.trained: {name!r} is the name of an architecture; "
+                "rename it"
+            )
 
 
 def _check(value: Any, schema: dict, root: dict, where: str) -> None:

@@ -54,7 +54,9 @@ class PairStatistics:
     uniformity
         log mean exp(-2 |x_i - x_j|^2), Wang and Isola, ICML 2020, with t = 2.
     counts
-        Histogram over equal bins between -1 and 1, int64.
+        Histogram over equal bins of `span`, int64.
+    span
+        Ends of the histogram.
     """
 
     pairs: int
@@ -62,26 +64,34 @@ class PairStatistics:
     maximum: float
     uniformity: float
     counts: np.ndarray
+    span: tuple[float, float] = (-1.0, 1.0)
 
     def quantile(self, share: float) -> float:
         """Cosine below which a share of the pairs lies, to within one bin.
 
         Read off the histogram, linear within a bin and cut at the extremes: with b bins the error
-        is below 2/b.
+        is below 2/b (or the width of `span` over b).
         """
-        edges = np.linspace(-1, 1, len(self.counts) + 1)
+        edges = np.linspace(*self.span, len(self.counts) + 1)
         below = np.concatenate([[0], np.cumsum(self.counts)]) / self.pairs
         value = np.interp(share, below, edges)
         return float(np.clip(value, self.minimum, self.maximum))
 
 
 def within_statistics(
-    x: np.ndarray, bins: int, tile: int = TILE, threads: int = 1
+    x: np.ndarray,
+    bins: int,
+    tile: int = TILE,
+    threads: int = 1,
+    span: tuple[float, float] = (-1.0, 1.0),
 ) -> PairStatistics:
-    """Statistics over the pairs i < j of unit rows `x`."""
+    """Statistics over the pairs i < j of unit rows `x`; `span` ends the histogram's bins.
+
+    What lies outside `span` counts in its first or last bin.
+    """
     starts = range(0, len(x), tile)
     jobs = ((i, j, 1 if i == j else 0) for i in starts for j in starts if j >= i)
-    return _collect(x, x, jobs, bins, tile, threads)
+    return _collect(x, x, jobs, bins, tile, threads, span)
 
 
 def cross_statistics(
@@ -96,7 +106,7 @@ def cross_statistics(
 def histogram(cosines: np.ndarray, bins: int) -> np.ndarray:
     """Count cosines in equal bins between -1 and 1; rounding beyond the ends falls inside."""
     square = np.ascontiguousarray(cosines, np.float64).reshape(1, -1)
-    return _pass(square, 0, bins)[-1]
+    return _pass(square, 0, bins, -1.0, 1.0)[-1]
 
 
 def _collect(
@@ -106,10 +116,11 @@ def _collect(
     bins: int,
     tile: int,
     threads: int,
+    span: tuple[float, float] = (-1.0, 1.0),
 ) -> PairStatistics:
     def work(job: tuple[int, int, int]) -> tuple:
         i, j, skip = job
-        return _pass(x[i : i + tile] @ y[j : j + tile].T, skip, bins)
+        return _pass(x[i : i + tile] @ y[j : j + tile].T, skip, bins, *map(float, span))
 
     pairs, low, high, potential = 0, np.inf, -np.inf, 0.0
     counts = np.zeros(bins, np.int64)
@@ -120,18 +131,20 @@ def _collect(
                 pairs, potential = pairs + n, potential + part
                 low, high = min(low, least), max(high, most)
                 counts += bars
-    return PairStatistics(pairs, float(low), float(high), float(np.log(potential / pairs)), counts)
+    uniformity = float(np.log(potential / pairs))
+    return PairStatistics(pairs, float(low), float(high), uniformity, counts, span)
 
 
 @nb.njit(nogil=True, cache=True)
-def _pass(cosines: np.ndarray, skip: int, bins: int) -> tuple:
+def _pass(cosines: np.ndarray, skip: int, bins: int, start: float, stop: float) -> tuple:
     """One pass over a tile: pairs, minimum, maximum, sum exp(-2 |x - y|^2), histogram.
 
-    `skip` leaves out nothing (0), the diagonal and what is below it (1), or the diagonal (2).
+    `start` and `stop` end the histogram. `skip` leaves out nothing (0), the diagonal and what is
+    below it (1), or the diagonal (2).
     """
     counts = np.zeros(bins, np.int64)
     low, high, potential, pairs = np.inf, -np.inf, 0.0, 0
-    half = bins / 2
+    scale = bins / (stop - start)
     for i in range(cosines.shape[0]):
         for j in range(i + 1 if skip == 1 else 0, cosines.shape[1]):
             if skip == 2 and i == j:
@@ -139,6 +152,6 @@ def _pass(cosines: np.ndarray, skip: int, bins: int) -> tuple:
             cosine = cosines[i, j]
             low, high = min(low, cosine), max(high, cosine)
             potential += np.exp(4.0 * (cosine - 1.0))  # |x - y|^2 = 2 - 2 cos
-            counts[min(max(int((cosine + 1.0) * half), 0), bins - 1)] += 1
+            counts[min(max(int((cosine - start) * scale), 0), bins - 1)] += 1
             pairs += 1
     return pairs, low, high, potential, counts

@@ -1,0 +1,146 @@
+"""Where does the gap come from at initialisation?
+
+Many initialisations of one architecture on the same inputs (cone/towers/; cones.csv, gaps.csv,
+twins.csv, separation.csv), random layers over depth (depth.csv), both theorems on random draws.
+"""
+
+from functools import partial
+
+from mindgap.cone import plan
+
+TOWERS, CONE_FIGURES = plan.towers(config), plan.cone_figures(config)
+FIGURES += [f"cone/{figure}.png" for figure in CONE_FIGURES]
+some_options = partial(plan.initialisations, config)
+
+
+def tower_pairs(wildcards):
+    """Pairs of the data sets that a tower embeds."""
+    sets = plan.tower_datasets(config, wildcards.tower)
+    return [f"results/{RUN}/pairs/{name}.parquet" for name in sets]
+
+
+def cone_table(name):
+    """One table of the chapter, shown in the report."""
+    labels = {"what": f"{name}.csv", "kind": "table"}
+    path = f"results/{{run}}/cone/{name}.csv"
+    return report(path, caption=caption("cone_tables"), category="cone", labels=labels)
+
+
+rule embed_initialisations:
+    """Embed the same inputs with many initialisations of one architecture, or trained weights."""
+    input:
+        tower_pairs,
+    output:
+        "results/{run}/cone/towers/{tower}.safetensors",
+    log:
+        "results/{run}/logs/embed_initialisations/{tower}.log",
+    benchmark:
+        "results/{run}/benchmarks/embed_initialisations/{tower}.tsv"
+    wildcard_constraints:
+        tower=one_of(TOWERS),
+    threads: config["threads"]
+    resources:
+        gpu=1,
+    params:
+        library=library("embed_initialisations"),
+        options=some_options(*plan.EMBEDDING),
+        sets=lambda w: plan.tower_datasets(config, w.tower),
+        seed=config["seed"],
+        device=config["device"],
+    script:
+        "../scripts/embed_initialisations.py"
+
+
+rule measure_cones:
+    """Measure cones, gaps and twins of all initialisations, and how well their clouds separate."""
+    input:
+        expand("results/{{run}}/cone/towers/{tower}.safetensors", tower=TOWERS),
+    output:
+        cones="results/{run}/cone/cones.csv",
+        cone_summary=cone_table("cone_summary"),
+        histograms="results/{run}/cone/histograms.csv",
+        gaps="results/{run}/cone/gaps.csv",
+        gap_summary=cone_table("gap_summary"),
+        twins=cone_table("twins"),
+        separation=cone_table("separation"),
+        spectra="results/{run}/cone/spectra.csv",
+        scatter="results/{run}/cone/scatter.csv",
+    log:
+        "results/{run}/logs/measure_cones.log",
+    benchmark:
+        "results/{run}/benchmarks/measure_cones.tsv"
+    threads: config["threads"]
+    params:
+        library=library("measure_cones"),
+        options=some_options(*plan.MEASURING),
+        seed=config["seed"],
+    script:
+        "../scripts/measure_cones.py"
+
+
+rule trace_depth:
+    """Trace the mean cosine over the depth of random networks, beside the published curves."""
+    input:
+        reference="workflow/reference/depth.csv",
+    output:
+        depth="results/{run}/cone/depth.csv",
+        points="results/{run}/cone/depth_points.csv",
+        curves=cone_table("depth_curves"),
+    log:
+        "results/{run}/logs/trace_depth.log",
+    benchmark:
+        "results/{run}/benchmarks/trace_depth.tsv"
+    threads: config["threads"]
+    params:
+        library=library("trace_depth"),
+        options=config["cone"]["depth"],
+        seed=config["seed"],
+    script:
+        "../scripts/trace_depth.py"
+
+
+rule check_theorems:
+    """Try Theorems 1 and 2 on random draws, and compute how much of a sphere a cone covers."""
+    input:
+        reference="workflow/reference/theorems.csv",
+    output:
+        growth=cone_table("growth"),
+        variance=cone_table("variance"),
+        caps=cone_table("caps"),
+        points="results/{run}/cone/theorem_points.csv",
+        curves="results/{run}/cone/theorem_curves.csv",
+    log:
+        "results/{run}/logs/check_theorems.log",
+    benchmark:
+        "results/{run}/benchmarks/check_theorems.tsv"
+    threads: config["threads"]
+    params:
+        library=library("check_theorems"),
+        options=config["cone"]["theorems"],
+        seed=config["seed"],
+    script:
+        "../scripts/check_theorems.py"
+
+
+rule plot_cone:
+    """Draw one figure of the chapter from its tables."""
+    input:
+        lambda w: [f"results/{RUN}/cone/{table}.csv" for table in CONE_FIGURES[w.figure]],
+    output:
+        png=report(
+            "results/{run}/figures/cone/{figure}.png",
+            caption=caption("cone"),
+            category="cone",
+            labels={"what": "{figure}", "kind": "figure"},
+        ),
+        pdf="results/{run}/figures/cone/{figure}.pdf",
+    log:
+        "results/{run}/logs/plot_cone/{figure}.log",
+    benchmark:
+        "results/{run}/benchmarks/plot_cone/{figure}.tsv"
+    wildcard_constraints:
+        figure=one_of(CONE_FIGURES),
+    params:
+        library=library("plot_cone"),
+    script:
+        "../scripts/plot_cone.py"

@@ -1,0 +1,53 @@
+"""Embed the same inputs with many initialisations of one architecture, or with trained weights."""
+
+import platform
+
+import torch
+import transformers
+
+from mindgap import __version__
+from mindgap.cone.checkpoints import embed_checkpoints
+from mindgap.cone.inputs import gather_inputs
+from mindgap.cone.layers import member_seeds
+from mindgap.cone.store import save_towers
+from mindgap.cone.towers import embed_initialisations, embed_mlp, picture_side
+from mindgap.embed.encode import choose_device
+from mindgap.files import sha256
+from mindgap.job import run
+
+
+def main(job):
+    """Save what every initialisation makes of noise and of each data set."""
+    torch.set_num_threads(job.threads)
+    options, tower = job.params.options, job.wildcards.tower
+    device = choose_device(job.params.device)
+    pairs = dict(zip(job.params.sets, job.input, strict=True))
+    items, batch, members = options["items"], options["batch_size"], list(range(options["seeds"]))
+    about = {"model": tower, "members": members, "weights": "random"}
+    if tower == "mlp":
+        depth, width = options["mlp"]["depth"], options["mlp"]["width"]
+        seeds = member_seeds(job.params.seed, options["seeds"], "mlp")
+        tensors = embed_mlp(depth, width, seeds, items, options["noise_seed"], job.threads)
+    elif tower in options["trained"]:
+        trained = options["trained"][tower]
+        members = trained["checkpoints"]
+        about = {"model": trained["model"], "members": members, "weights": "trained"}
+        about["revision"] = trained.get("revision")
+        tensors = embed_checkpoints(members, about["revision"], pairs, items, batch, device)
+    else:
+        side = picture_side(tower)
+        inputs, few = gather_inputs(pairs, options["drawings"], items, options["noise_seed"], side)
+        tensors = embed_initialisations(tower, members, inputs, few, options["few"], batch, device)
+    about["datasets"] = {name: sha256(path) for name, path in pairs.items()}
+    about["device"] = str(device)
+    about["versions"] = {
+        "mindgap": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+    save_towers(job.output[0], tensors, about)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

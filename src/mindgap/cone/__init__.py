@@ -1,0 +1,1 @@
+"""Chapter `cone`: where does the gap come from at initialisation?"""

@@ -1,0 +1,265 @@
+"""Figures of cones, depth and theorems; each reads tables and draws, no claim reads a figure."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from mindgap.style import modality_colours, use_style
+
+NAMES = {
+    "resnet-18": "ResNet-18",
+    "resnet-tiny": "tiny ResNet",
+    "vit-b-32": "CLIP ViT-B/32",
+    "vit-b-16": "CLIP ViT-B/16",
+    "tiny": "tiny CLIP",
+    "mlp": "MLP",
+}
+_BIASES = {
+    "normal": "bias N(0, 1/width)",
+    "uniform": "PyTorch's default bias",
+    "none": "no bias",
+}
+_ACTIVATIONS = (
+    "sigmoid",
+    "relu",
+    "leaky_relu",
+    "gelu",
+    "quick_gelu",
+    "elu",
+    "maxout",
+    "tanh",
+    "none",
+)
+
+
+def panel_name(model: str, modality: str) -> str:
+    """Name of an architecture and of its tower, for people."""
+    name = NAMES.get(model, model)
+    return f"{name}, {modality}" if modality != "vector" else name
+
+
+def main_inputs(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of noise and of whole data sets: not those that only a few initialisations saw."""
+    # Trained weights have members of their own and see no noise.
+    most = table.groupby(["model", "weights"])["members"].transform("max")
+    return table[table["members"] == most]
+
+
+def figure_cones(histograms: pd.DataFrame, summary: pd.DataFrame) -> Figure:
+    """Fig 2a: cosines of all pairs, a column an architecture, a row a kind of weights and inputs.
+
+    A thin line is one initialisation; the number is the mean over all of them, with the lowest and
+    the highest.
+
+    Parameters
+    ----------
+    histograms
+        Columns model, weights, inputs, modality, member, low, high, share.
+    summary
+        Rows of cone_summary.csv.
+    """
+    use_style()
+    means = main_inputs(summary[(summary["statistic"] == "mean") & (summary["model"] != "mlp")])
+    columns = list(dict.fromkeys(zip(means["model"], means["modality"], strict=True)))
+    rows = list(dict.fromkeys(zip(means["weights"], means["inputs"], strict=True)))
+    rows.sort(key=lambda row: (row[0] != "trained", row[1] == "noise"))
+    figure, axes = plt.subplots(
+        len(rows),
+        len(columns),
+        figsize=(2.5 * len(columns), 1.6 * len(rows) + 0.4),
+        squeeze=False,
+        sharex=True,
+    )
+    colours = modality_colours([modality for _, modality in columns])
+    for line, (weights, inputs) in zip(axes, rows, strict=True):
+        for axis, (model, modality) in zip(line, columns, strict=True):
+            axis.set(yticks=[], ylim=(0, 1.15))
+            sns.despine(ax=axis, left=True)
+            key = {"model": model, "modality": modality, "weights": weights, "inputs": inputs}
+            mean = _where(means, key)
+            if mean.empty:
+                axis.set_axis_off()
+                continue
+            _histogram(axis, _where(histograms, key), colours[modality])
+            mean = mean.iloc[0]
+            spread = f"\n{mean['low']:.3f} to {mean['high']:.3f}" if mean["members"] > 1 else ""
+            # Beside the peak, on the side where there is room.
+            side = (0.02, "left") if mean["mean"] > 0.2 else (0.98, "right")
+            text = f"{mean['mean']:.3f}{spread}"
+            axis.text(
+                side[0], 0.97, text, transform=axis.transAxes, ha=side[1], va="top", fontsize=8
+            )
+        line[0].set_ylabel(f"{weights} weights\n{inputs}")
+    low = min(-0.05, histograms.loc[histograms["share"] > 0, "low"].quantile(0.01))
+    for axis, (model, modality) in zip(axes[0], columns, strict=True):
+        axis.set_title(panel_name(model, modality))
+        axis.set_xlim(low, 1.01)
+    for axis in axes[-1]:
+        axis.set_xlabel("cosine of two embeddings")
+    figure.tight_layout()
+    return figure
+
+
+def _histogram(axis: plt.Axes, bars: pd.DataFrame, colour: str) -> None:
+    width = (bars["high"] - bars["low"]).median()
+    edges = np.arange(bars["low"].min() - 3 * width, bars["high"].max() + 3 * width, width)
+    wide = np.maximum(len(edges) // 60, 1)  # few pairs in fine bins would be a comb
+    edges = edges[::wide] if len(edges) > 2 * wide else edges
+    middle = (bars["low"] + bars["high"]) / 2
+    for _, some in bars.groupby("member"):
+        here = middle[some.index]
+        height, _ = np.histogram(here, bins=edges, weights=some["share"])
+        axis.stairs(height / height.max(), edges, color=colour, alpha=0.18, linewidth=0.6)
+    height, _ = np.histogram(middle, bins=edges, weights=bars["share"])
+    axis.stairs(height / height.max(), edges, color=colour, fill=True, alpha=0.3, linewidth=0)
+    axis.stairs(height / height.max(), edges, color=colour, linewidth=1.1)
+
+
+def _where(table: pd.DataFrame, key: dict) -> pd.DataFrame:
+    for column, value in key.items():
+        table = table[table[column] == value]
+    return table
+
+
+def figure_depth(depth: pd.DataFrame, points: pd.DataFrame) -> Figure:
+    """Fig 2b: mean cosine over depth, a panel a bias, a line an activation.
+
+    Bands hold all seeds; dots are published single draws; dashed is the ReLU closed form for
+    infinite width.
+
+    Parameters
+    ----------
+    depth, points
+        Tables depth.csv and depth_points.csv.
+    """
+    use_style()
+    depth = depth[depth["study"] == "activations"]
+    biases = [b for b in _BIASES if (depth["bias"] == b).any()]
+    names = [a for a in _ACTIVATIONS if (depth["activation"] == a).any()]
+    colours = dict(zip(names, sns.color_palette("husl", len(names)), strict=True))
+    figure, axes = plt.subplots(
+        1, len(biases), figsize=(3.3 * len(biases) + 1.2, 3.2), sharey=True, squeeze=False
+    )
+    for axis, bias in zip(axes[0], biases, strict=True):
+        here = depth[depth["bias"] == bias]
+        for name in names:
+            curve = here[here["activation"] == name]
+            axis.plot(curve["depth"], curve["mean"], color=colours[name], linewidth=1.2)
+            axis.fill_between(
+                curve["depth"], curve["low"], curve["high"], color=colours[name], alpha=0.2, lw=0
+            )
+            if name == "relu":
+                axis.plot(curve["depth"], curve["closed_form"], "k--", linewidth=0.8)
+        single = points[(points["bias"] == bias) & (points["seeds_published"] == 1)]
+        for name, some in single.groupby("activation"):
+            axis.plot(
+                some["depth"], some["value"], "o", color=colours[name], ms=2.4, mec="0.2", mew=0.4
+            )
+        axis.set(title=_BIASES[bias], xlabel="layers", ylim=(-0.03, 1.03))
+    axes[0, 0].set_ylabel("mean cosine of all pairs")
+    handles = [plt.Line2D([], [], color=colours[n], label=n.replace("_", " ")) for n in names]
+    handles += [
+        plt.Line2D([], [], color="k", linestyle="--", linewidth=0.8, label="ReLU, infinite width"),
+        plt.Line2D(
+            [], [], color="0.6", marker="o", linestyle="", ms=3, mec="0.2", label="published"
+        ),
+    ]
+    figure.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    figure.tight_layout()
+    return figure
+
+
+def figure_blocks(depth: pd.DataFrame) -> Figure:
+    """Which part of a network makes the cone: blocks by activation, and one activation by width.
+
+    Parameters
+    ----------
+    depth
+        Table depth.csv.
+    """
+    use_style()
+    blocks, widths = (depth[depth["study"] == s] for s in ("blocks", "widths"))
+    names = list(dict.fromkeys(blocks["activation"]))
+    figure, axes = plt.subplots(
+        1, len(names) + 1, figsize=(3.3 * (len(names) + 1), 3.0), sharey=True, squeeze=False
+    )
+    kinds = list(dict.fromkeys(blocks["block"]))
+    colours = dict(zip(kinds, sns.color_palette("colorblind", len(kinds)), strict=True))
+    for axis, name in zip(axes[0], names, strict=False):
+        _lines(axis, blocks[blocks["activation"] == name], "block", colours)
+        axis.set(title=f"{name.replace('_', ' ')}, width {blocks['width'].iloc[0]}")
+    sizes = sorted(widths["width"].unique())
+    colours = dict(zip(sizes, sns.color_palette("flare", len(sizes)), strict=True))
+    _lines(axes[0, -1], widths, "width", colours)
+    curve = widths[widths["width"] == sizes[-1]]
+    axes[0, -1].plot(curve["depth"], curve["closed_form"], "k--", lw=0.8, label="infinite")
+    axes[0, -1].set(title=f"{widths['activation'].iloc[0].replace('_', ' ')}, by width")
+    for axis in (axes[0, 0], axes[0, -1]):
+        axis.legend(frameon=False, fontsize=7, loc="center right")
+    for axis in axes[0]:
+        axis.set(xlabel="layers", ylim=(-0.03, 1.03))
+    axes[0, 0].set_ylabel("mean cosine of all pairs")
+    figure.tight_layout()
+    return figure
+
+
+def _lines(axis: plt.Axes, table: pd.DataFrame, by: str, colours: dict) -> None:
+    for name, curve in table.groupby(by, sort=False):
+        label = str(name).replace("_", " + ")
+        axis.plot(curve["depth"], curve["mean"], color=colours[name], label=label)
+        axis.fill_between(
+            curve["depth"], curve["low"], curve["high"], color=colours[name], alpha=0.2, lw=0
+        )
+
+
+def figure_theorems(growth: pd.DataFrame, variance: pd.DataFrame) -> Figure:
+    """Theorem 1: share of layers in which the cosine grew; Theorem 2: variance by layer.
+
+    Parameters
+    ----------
+    growth, variance
+        Tables growth.csv and variance.csv.
+    """
+    use_style()
+    ratios, widths = sorted(growth["ratio"].unique()), sorted(growth["width"].unique())
+    colours = dict(zip(widths, sns.color_palette("flare", len(widths)), strict=True))
+    count = len(ratios) + 1
+    figure, axes = plt.subplots(2, count, figsize=(2.5 * count, 4.8), squeeze=False)
+    for column, ratio in enumerate(ratios):
+        top, bottom = axes[0, column], axes[1, column]
+        for width in widths:
+            some = growth[(growth["ratio"] == ratio) & (growth["width"] == width)]
+            top.plot(some["cosine"], some["grew"], ".-", color=colours[width], label=str(width))
+            bottom.plot(some["cosine"], some["after_mean"], ".-", color=colours[width])
+        bottom.plot(some["cosine"], some["wide"], "k--", linewidth=0.8)
+        bottom.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
+        for axis in (top, bottom):
+            axis.axvline(some["bound"].iloc[0], color="0.3", linestyle=":", linewidth=0.9)
+            axis.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.05))
+        top.set_title(f"r = {ratio:g}, bound {some['bound'].iloc[0]:.2f}")
+        bottom.set_xlabel("cosine before")
+    axes[0, 0].set_ylabel("Theorem 1: share of layers\nin which the cosine grew")
+    axes[1, 0].set_ylabel("mean cosine after\n(dashed: infinite width)")
+    axes[0, 0].legend(title="width", frameon=False, fontsize=7, loc="lower left")
+    _decomposition(axes[0, -1], axes[1, -1], variance)
+    figure.tight_layout()
+    return figure
+
+
+def _decomposition(top: plt.Axes, bottom: plt.Axes, variance: pd.DataFrame) -> None:
+    layer, bound = variance["layer"], variance["beta"]
+    top.plot(layer, variance["ratio"], "o-", color="#3b6fb6", ms=3, label="all units")
+    top.plot(layer, variance["ratio_lowest"], ".:", color="#3b6fb6", label="lowest unit")
+    top.plot(layer, bound, "k--", linewidth=0.9, label=r"bound $\beta$")
+    top.set(
+        title="Theorem 2", ylabel="share of variance due\nto the initialisation", ylim=(-0.03, 1.05)
+    )
+    top.legend(frameon=False, fontsize=7)
+    bottom.plot(layer, 1 - variance["ratio"], "o-", color="#3b6fb6", ms=3)
+    bottom.plot(layer, 1 - variance["ratio_lowest"], ".:", color="#3b6fb6")
+    bottom.plot(layer, 1 - bound, "k--", linewidth=0.9)
+    bottom.set(yscale="log", xlabel="layer", ylabel="one minus the same")
