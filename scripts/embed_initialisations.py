@@ -7,7 +7,7 @@ import transformers
 
 from mindgap import __version__
 from mindgap.cone.checkpoints import embed_checkpoints
-from mindgap.cone.inputs import gather_inputs
+from mindgap.cone.inputs import gather_inputs, noise
 from mindgap.cone.layers import member_seeds
 from mindgap.cone.store import save_towers
 from mindgap.cone.towers import embed_initialisations, embed_mlp, picture_side
@@ -27,7 +27,8 @@ def main(job):
     if tower == "mlp":
         depth, width = options["mlp"]["depth"], options["mlp"]["width"]
         seeds = member_seeds(job.params.seed, options["seeds"], "mlp")
-        tensors = embed_mlp(depth, width, seeds, items, options["noise_seed"], job.threads)
+        rows, row_seed = options["noise_items"], options["noise_seed"]
+        tensors = embed_mlp(depth, width, seeds, rows, row_seed, job.threads)
     elif tower in options["trained"]:
         trained = options["trained"][tower]
         members = trained["checkpoints"]
@@ -35,8 +36,9 @@ def main(job):
         about["revision"] = trained.get("revision")
         tensors = embed_checkpoints(members, about["revision"], pairs, items, batch, device)
     else:
+        first = noise(options["noise_items"], options["noise_seed"])
         side = picture_side(tower)
-        inputs, few = gather_inputs(pairs, options["drawings"], items, options["noise_seed"], side)
+        inputs, few = gather_inputs(first, pairs, options["drawings"], items, side)
         tensors = embed_initialisations(tower, members, inputs, few, options["few"], batch, device)
     about["datasets"] = {name: sha256(path) for name, path in pairs.items()}
     about["device"] = str(device)

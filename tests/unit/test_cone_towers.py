@@ -128,7 +128,7 @@ def test_layer_norms_are_passed_by_and_come_back():
 
 def test_all_initialisations_of_all_inputs(pairs):
     sets = {"things": str(pairs), "again": str(pairs)}
-    inputs, few = given.gather_inputs(sets, {"things": "again"}, 5, 0, 32)
+    inputs, few = given.gather_inputs(given.noise(5, 0), sets, {"things": "again"}, 5, 32)
     assert [s.name for s in inputs] == ["noise", "things"]
     assert [s.name for s in few] == ["things captions drawn", "again"]
     found = embed_initialisations("tiny", [0, 1, 2], inputs, few, 2, 3, CPU)
@@ -171,7 +171,9 @@ def test_refusals(pairs, tmp_path):
     short = tmp_path / "short.parquet"
     write_pairs(short, [{"id": ["a", "b"], "image": [png(0), png(1)], "text": [["x"], ["y"]]}])
     with pytest.raises(UserError, match=r"short has 2 items, but things, .*has 5"):
-        given.gather_inputs({"things": pairs, "short": short}, {"things": "short"}, 5, 0, 32)
+        given.gather_inputs(
+            given.noise(5, 0), {"things": pairs, "short": short}, {"things": "short"}, 5, 32
+        )
     silent = tmp_path / "silent.parquet"
     write_pairs(silent, [{"id": ["a", "b"], "image": [png(0), png(1)], "text": [["x"], []]}])
     with pytest.raises(UserError, match="silent: an item has no caption"):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mindgap.style import modality_colours, use_style
 
@@ -23,17 +24,18 @@ _BIASES = {
     "uniform": "PyTorch's default bias",
     "none": "no bias",
 }
-_ACTIVATIONS = (
-    "sigmoid",
-    "relu",
-    "leaky_relu",
-    "gelu",
-    "quick_gelu",
-    "elu",
-    "maxout",
-    "tanh",
-    "none",
-)
+#: Name, colour, line: curves that run together differ in their line.
+_ACTIVATIONS = {
+    "sigmoid": ("sigmoid", "#b0413e", "-"),
+    "relu": ("ReLU", "#d9772b", "-"),
+    "leaky_relu": ("leaky ReLU", "#6b4a2b", (0, (1, 2))),
+    "gelu": ("GELU", "#2a9d8f", "-"),
+    "quick_gelu": ("quick GELU", "#174f48", (0, (1, 2))),
+    "elu": ("ELU", "#5a8f3c", "-"),
+    "maxout": ("maxout", "#3b6fb6", (0, (4, 2))),
+    "tanh": ("tanh", "#8a5fbf", "-"),
+    "none": ("none (linear)", "#888888", "-"),
+}
 
 
 def panel_name(model: str, modality: str) -> str:
@@ -105,6 +107,7 @@ def figure_cones(histograms: pd.DataFrame, summary: pd.DataFrame) -> Figure:
 
 
 def _histogram(axis: plt.Axes, bars: pd.DataFrame, colour: str) -> None:
+    bars = bars.reset_index(drop=True)
     width = (bars["high"] - bars["low"]).median()
     edges = np.arange(bars["low"].min() - 3 * width, bars["high"].max() + 3 * width, width)
     wide = np.maximum(len(edges) // 60, 1)  # few pairs in fine bins would be a comb
@@ -140,7 +143,6 @@ def figure_depth(depth: pd.DataFrame, points: pd.DataFrame) -> Figure:
     depth = depth[depth["study"] == "activations"]
     biases = [b for b in _BIASES if (depth["bias"] == b).any()]
     names = [a for a in _ACTIVATIONS if (depth["activation"] == a).any()]
-    colours = dict(zip(names, sns.color_palette("husl", len(names)), strict=True))
     figure, axes = plt.subplots(
         1, len(biases), figsize=(3.3 * len(biases) + 1.2, 3.2), sharey=True, squeeze=False
     )
@@ -148,28 +150,26 @@ def figure_depth(depth: pd.DataFrame, points: pd.DataFrame) -> Figure:
         here = depth[depth["bias"] == bias]
         for name in names:
             curve = here[here["activation"] == name]
-            axis.plot(curve["depth"], curve["mean"], color=colours[name], linewidth=1.2)
-            axis.fill_between(
-                curve["depth"], curve["low"], curve["high"], color=colours[name], alpha=0.2, lw=0
-            )
+            _, colour, line = _ACTIVATIONS[name]
+            axis.plot(curve["depth"], curve["mean"], color=colour, linestyle=line, linewidth=1.3)
+            ends = (curve["low"], curve["high"])
+            axis.fill_between(curve["depth"], *ends, color=colour, alpha=0.15, linewidth=0)
             if name == "relu":
                 axis.plot(curve["depth"], curve["closed_form"], "k--", linewidth=0.8)
         single = points[(points["bias"] == bias) & (points["seeds_published"] == 1)]
-        for name, some in single.groupby("activation"):
-            axis.plot(
-                some["depth"], some["value"], "o", color=colours[name], ms=2.4, mec="0.2", mew=0.4
-            )
+        for name, some in single[single["activation"].isin(names)].groupby("activation"):
+            colour = _ACTIVATIONS[name][1]
+            axis.plot(some["depth"], some["value"], "o", color=colour, ms=2.6, mec="0.2", mew=0.4)
         axis.set(title=_BIASES[bias], xlabel="layers", ylim=(-0.03, 1.03))
     axes[0, 0].set_ylabel("mean cosine of all pairs")
-    handles = [plt.Line2D([], [], color=colours[n], label=n.replace("_", " ")) for n in names]
+    looks = [_ACTIVATIONS[name] for name in names]
+    handles = [plt.Line2D([], [], color=c, linestyle=line, label=n) for n, c, line in looks]
     handles += [
         plt.Line2D([], [], color="k", linestyle="--", linewidth=0.8, label="ReLU, infinite width"),
-        plt.Line2D(
-            [], [], color="0.6", marker="o", linestyle="", ms=3, mec="0.2", label="published"
-        ),
+        plt.Line2D([], [], color="0.6", marker="o", ls="", ms=3, mec="0.2", label="published"),
     ]
-    figure.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     figure.tight_layout()
+    figure.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return figure
 
 
@@ -184,36 +184,38 @@ def figure_blocks(depth: pd.DataFrame) -> Figure:
     use_style()
     blocks, widths = (depth[depth["study"] == s] for s in ("blocks", "widths"))
     names = list(dict.fromkeys(blocks["activation"]))
+    count = len(names) + 1
     figure, axes = plt.subplots(
-        1, len(names) + 1, figsize=(3.3 * (len(names) + 1), 3.0), sharey=True, squeeze=False
+        1, count, figsize=(2.9 * count + 2, 2.9), sharey=True, squeeze=False
     )
     kinds = list(dict.fromkeys(blocks["block"]))
     colours = dict(zip(kinds, sns.color_palette("colorblind", len(kinds)), strict=True))
     for axis, name in zip(axes[0], names, strict=False):
         _lines(axis, blocks[blocks["activation"] == name], "block", colours)
-        axis.set(title=f"{name.replace('_', ' ')}, width {blocks['width'].iloc[0]}")
+        axis.set(title=f"{_ACTIVATIONS[name][0]}, width {blocks['width'].iloc[0]}")
     sizes = sorted(widths["width"].unique())
-    colours = dict(zip(sizes, sns.color_palette("flare", len(sizes)), strict=True))
-    _lines(axes[0, -1], widths, "width", colours)
+    tones = dict(zip(sizes, sns.color_palette("flare", len(sizes)), strict=True))
+    _lines(axes[0, -1], widths, "width", tones)
     curve = widths[widths["width"] == sizes[-1]]
-    axes[0, -1].plot(curve["depth"], curve["closed_form"], "k--", lw=0.8, label="infinite")
-    axes[0, -1].set(title=f"{widths['activation'].iloc[0].replace('_', ' ')}, by width")
-    for axis in (axes[0, 0], axes[0, -1]):
-        axis.legend(frameon=False, fontsize=7, loc="center right")
+    axes[0, -1].plot(curve["depth"], curve["closed_form"], "k--", linewidth=0.8)
+    axes[0, -1].set(title=f"{_ACTIVATIONS[widths['activation'].iloc[0]][0]}, by width")
     for axis in axes[0]:
         axis.set(xlabel="layers", ylim=(-0.03, 1.03))
     axes[0, 0].set_ylabel("mean cosine of all pairs")
     figure.tight_layout()
+    lines = {name.replace("_", " + "): colour for name, colour in colours.items()}
+    lines |= {f"width {size}": tone for size, tone in tones.items()}
+    handles = [plt.Line2D([], [], color=colour, label=name) for name, colour in lines.items()]
+    handles += [plt.Line2D([], [], color="k", ls="--", linewidth=0.8, label="infinite width")]
+    figure.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return figure
 
 
 def _lines(axis: plt.Axes, table: pd.DataFrame, by: str, colours: dict) -> None:
     for name, curve in table.groupby(by, sort=False):
-        label = str(name).replace("_", " + ")
-        axis.plot(curve["depth"], curve["mean"], color=colours[name], label=label)
-        axis.fill_between(
-            curve["depth"], curve["low"], curve["high"], color=colours[name], alpha=0.2, lw=0
-        )
+        axis.plot(curve["depth"], curve["mean"], color=colours[name])
+        ends = (curve["low"], curve["high"])
+        axis.fill_between(curve["depth"], *ends, color=colours[name], alpha=0.2, linewidth=0)
 
 
 def figure_theorems(growth: pd.DataFrame, variance: pd.DataFrame) -> Figure:
@@ -263,3 +265,5 @@ def _decomposition(top: plt.Axes, bottom: plt.Axes, variance: pd.DataFrame) -> N
     bottom.plot(layer, 1 - variance["ratio_lowest"], ".:", color="#3b6fb6")
     bottom.plot(layer, 1 - bound, "k--", linewidth=0.9)
     bottom.set(yscale="log", xlabel="layer", ylabel="one minus the same")
+    for axis in (top, bottom):
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))

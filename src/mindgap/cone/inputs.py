@@ -136,17 +136,18 @@ def draw_text(text: str, size: int) -> np.ndarray:
 
 
 def gather_inputs(
-    pairs: dict[str, str], drawings: dict[str, str], items: int, noise_seed: int, size: int
+    first: Inputs, pairs: dict[str, str], drawings: dict[str, str], items: int, size: int
 ) -> tuple[list[Inputs], list[Inputs]]:
     """Noise and the data sets; and their drawn captions and second drawings, pictures alone.
 
-    `pairs` maps the name of each data set, second drawings included, to its pairs file.
+    `first` is the noise; `pairs` maps the name of each data set, second drawings included, to its
+    pairs file, of which the first `items` are read.
     """
-    first = [name for name in pairs if name not in drawings.values()]
+    sets = [name for name in pairs if name not in drawings.values()]
     every = {name: read_items(path, name, items, size) for name, path in pairs.items()}
-    few = [captions_drawn(every[name]) for name in first]
+    few = [captions_drawn(every[name]) for name in sets]
     for name, other in drawings.items():
-        if name not in first:
+        if name not in sets:
             continue
         if every[name].count != every[other].count:
             raise UserError(
@@ -154,4 +155,4 @@ def gather_inputs(
                 f"has {every[name].count}; two drawings of one meaning stand item beside item"
             )
         few.append(replace(every[other], texts=None))
-    return [noise(items, noise_seed), *(every[name] for name in first)], few
+    return [first, *(every[name] for name in sets)], few

@@ -6,7 +6,17 @@ from typing import Any
 
 _INITIALISATIONS = "initialisations"
 #: Options that concern the embeddings, and those that concern what is measured on them.
-EMBEDDING = ["seeds", "items", "noise_seed", "drawings", "few", "mlp", "batch_size", "trained"]
+EMBEDDING = [
+    "seeds",
+    "items",
+    "noise_items",
+    "noise_seed",
+    "drawings",
+    "few",
+    "mlp",
+    "batch_size",
+    "trained",
+]
 MEASURING = [
     "bins",
     "sizes",

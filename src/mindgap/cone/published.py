@@ -38,9 +38,9 @@ def compare_depth(table: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     A reference row has source, activation, bias, depth, value, `sd` over its seeds (empty where not
     known: ours stands in), `seeds` (1: a single draw; 0: a closed form without error) and
     `reading`, half a unit of its last digit or the error of reading a plot, which is taken off the
-    distance first. One standard error is that of the difference of two means of seeds, so that a single
-    draw is judged by the scatter of single seeds. To a closed form after one layer the first-order
-    effect of a finite width is added.
+    distance first. One standard error is that of the difference of two means of seeds, so that a
+    single draw is judged by the scatter of single seeds. To a closed form after one layer the
+    first-order effect of a finite width is added.
     """
     plain = table[(table["block"] == "plain") & (table["width"] == 512)]
     keys = ["activation", "bias", "depth"]

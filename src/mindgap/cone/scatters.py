@@ -12,6 +12,8 @@ from mindgap.cone.figures import panel_name
 from mindgap.style import use_style
 
 _TOWER = ["model", "modality"]
+#: Columns of twins.csv that name a case.
+CASE = ["model", "weights", "modality", "case", "inputs_a", "inputs_b"]
 
 
 def figure_scatter(scatter: pd.DataFrame, separation: pd.DataFrame) -> Figure:
@@ -106,7 +108,7 @@ def figure_twins(twins: pd.DataFrame, gaps: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(
         1,
         2,
-        figsize=(9.4, 0.3 * len(twins.drop_duplicates(_case(twins))) + 1.6),
+        figsize=(9.4, 0.3 * len(twins.drop_duplicates(CASE)) + 1.6),
         width_ratios=(1, 1),
     )
     _cases(axes[0], twins)
@@ -115,12 +117,8 @@ def figure_twins(twins: pd.DataFrame, gaps: pd.DataFrame) -> Figure:
     return figure
 
 
-def _case(twins: pd.DataFrame) -> list[str]:
-    return ["model", "weights", "modality", "case", "inputs_a", "inputs_b"]
-
-
 def _cases(axis: plt.Axes, twins: pd.DataFrame) -> None:
-    order = list(twins.groupby(_case(twins), sort=False))
+    order = list(twins.groupby(CASE, sort=False))
     for place, ((model, _, modality, case, a, _), group) in enumerate(order):
         for row in group.itertuples():
             one = row.initialisations == 1
@@ -149,6 +147,7 @@ def _cases(axis: plt.Axes, twins: pd.DataFrame) -> None:
 
 
 def _sizes(axis: plt.Axes, gaps: pd.DataFrame) -> None:
+    gaps = gaps.astype({"size": int, "gap": float})  # an empty table has no types
     sets = list(gaps.groupby(["model", "inputs"], sort=False))
     colours = sns.color_palette("colorblind", len(sets))
     for k, ((model, inputs), group) in enumerate(sets):

@@ -27,8 +27,9 @@ def growth_table(
 
     Columns width, ratio (r = |u|/|v|, |v| = 1), cosine (before), bound (2r / (1 + r^2)), draws,
     grew (share) and its standard error, mean and sd of the cosine after, wide (its value at
-    infinite width). A pair (Wu + b, Wv + b) has independent entries, each bivariate normal with covariance
-    (1 + r^2, 1 + r c; 1 + r c, 2) / width, so that no matrix is drawn: the law is the same.
+    infinite width). A pair (Wu + b, Wv + b) has independent entries, each bivariate normal with
+    covariance (1 + r^2, 1 + r c; 1 + r c, 2) / width, so that no matrix is drawn: the law is the
+    same.
     """
     rows = []
     for width in widths:

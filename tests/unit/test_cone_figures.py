@@ -1,0 +1,173 @@
+"""Figures of the chapter draw whatever a configuration can ask for."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from mindgap.cone import figures, scatters
+from mindgap.cone.cones import cone_tables, gap_table, summarise, twin_table
+from mindgap.cone.plan import absent_tables, cone_datasets, cone_figures, tower_datasets, towers
+from mindgap.cone.published import compare_depth
+from mindgap.cone.separation import separation_tables
+from mindgap.cone.studies import depth_studies, run_study
+from mindgap.cone.theorems import growth_table, variance_table
+from mindgap.config import check_config, read_yaml
+from mindgap.errors import UserError
+
+OPTIONS = {
+    "neighbour_rows": 100,
+    "points": 40,
+    "methods": ["pca"],
+    "neighbours": 5,
+    "min_dist": 0.1,
+}
+BY = ["model", "weights", "inputs"]
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def tower(model, modalities, weights="random", members=3):
+    rng = np.random.default_rng(len(model))
+    draw = lambda k: rng.standard_normal((k, 6, 16)) + 2 * rng.standard_normal((k, 1, 16))  # noqa: E731
+    sets = ["set"] if weights == "trained" else ["noise", "set"]
+    tensors = {f"{s}/{m}": draw(members) for s in sets for m in modalities}
+    if weights == "random":
+        tensors["set captions drawn/image"] = draw(2)
+    if "text" in modalities:
+        tensors |= {f"{k}.pooled": v for k, v in tensors.items() if "drawn" not in k}
+    return tensors, {"model": model, "weights": weights}, list(range(members))
+
+
+@pytest.fixture(params=["random", "with trained weights"])
+def tables(request):
+    all_towers = [tower("resnet-18", ["image"]), tower("vit-b-32", ["image", "text"])]
+    if request.param != "random":
+        all_towers += [tower("resnet-18", ["image"], "trained", 1)]
+        all_towers += [tower("ensemble", ["image"], "trained", 4)]
+    found = {name: [] for name in "cones bars gaps twins separation spectra scatter".split()}
+    for tensors, key, members in all_towers:
+        cones, bars = cone_tables(tensors, key, members, 60)
+        parts = [cones, bars, gap_table(tensors, key, members, [8, 32], 0)]
+        parts += [
+            twin_table(tensors, key, "set", None),
+            *separation_tables(tensors, key, OPTIONS, 0),
+        ]
+        for name, part in zip(found, parts, strict=True):
+            found[name].append(part)
+    return {name: pd.concat(parts) for name, parts in found.items()}
+
+
+def test_cones(tables):
+    summary = summarise(tables["cones"], [*BY, "modality", "n"], ["mean", "min"])
+    figure = figures.figure_cones(tables["bars"], summary)
+    drawn = [axis for axis in figure.axes if axis.patches]
+    trained = (summary["weights"] == "trained").any()
+    assert len(drawn) == (8 if trained else 6)
+    texts = [text.get_text() for axis in drawn for text in axis.texts]
+    expected = summary[(summary["statistic"] == "mean") & ~summary["inputs"].str.contains("drawn")]
+    assert {text.split("\n")[0] for text in texts} == {f"{m:.3f}" for m in expected["mean"]}
+
+
+def test_scatters_and_spectra(tables):
+    figure = scatters.figure_scatter(tables["scatter"], tables["separation"])
+    drawn = [axis for axis in figure.axes if axis.collections]
+    assert len(drawn) == len(tables["separation"])
+    assert all("named" in axis.get_xlabel() for axis in drawn)
+    figure = scatters.figure_spectra(tables["spectra"], tables["separation"])
+    lines = [line for axis in figure.axes for line in axis.lines if len(line.get_xdata()) > 2]
+    assert len(lines) == len(tables["separation"])
+
+
+def test_twins(tables):
+    figure = scatters.figure_twins(tables["twins"], tables["gaps"])
+    left, right = figure.axes
+    assert len(left.texts) == len(tables["twins"].drop_duplicates(scatters.CASE))
+    assert right.lines
+    alone = scatters.figure_twins(tables["twins"], tables["gaps"].iloc[:0])
+    assert len(alone.axes) == 2
+
+
+def test_depth_blocks_and_theorems(root):
+    options = {
+        "depth": 3,
+        "width": 512,
+        "inputs": 16,
+        "seeds": 2,
+        "activations": ["relu", "none"],
+        "biases": ["normal", "none"],
+        "blocks": {"activations": ["relu"], "kinds": ["plain", "transformer"], "seeds": 2},
+        "widths": {"activation": "relu", "widths": [8, 16], "seeds": 2, "inputs": 16},
+    }
+    tables = [run_study(study, options["depth"], 0) for study in depth_studies(options)]
+    assert [len(t) for t in tables] == [16, 8, 8]
+    table = pd.concat(tables)
+    assert table["closed_form"].isna().sum() == 4, "the transformer block has none"
+    points = compare_depth(tables[0], pd.read_csv(root / "workflow/reference/depth.csv"))
+    assert {"printed", "re-run", "closed form"} <= set(points["source"])
+    figure = figures.figure_depth(table, points)
+    assert len(figure.axes) == 2
+    assert len(figures.figure_blocks(table).axes) == 2
+    growth = growth_table([8, 32], [1, 2], [0, 0.5, 0.9], 50, 0)
+    variance = variance_table(2, 16, 8, 8, 4, 0)
+    assert len(figures.figure_theorems(growth, variance).axes) == 6
+
+
+@pytest.fixture
+def config(root):
+    return read_yaml(root / "config/default.yaml")
+
+
+@pytest.fixture
+def schema(root):
+    return read_yaml(root / "workflow/schemas/config.schema.yaml")
+
+
+def test_what_a_configuration_makes(config):
+    config["cone"]["initialisations"]["trained"] = {"mine": {"model": "x", "checkpoints": ["y"]}}
+    assert towers(config) == ["resnet-18", "vit-b-32", "mlp", "mine"]
+    assert list(cone_datasets(config)) == ["shapes", "shapes_small"]
+    assert tower_datasets(config, "mlp") == []
+    assert tower_datasets(config, "mine") == ["shapes"]
+    assert absent_tables(config) == set()
+    assert "fig2c_umap" in cone_figures(config)
+    config["select"]["cone"] = ["depth"]
+    assert towers(config) == [] and cone_datasets(config) == {}
+    assert set(cone_figures(config)) == {"fig2b", "blocks"}
+    assert "cone/twins" in absent_tables(config) and "cone/depth" not in absent_tables(config)
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (lambda c: c["cone"]["depth"].update(depth=0), "depth: 0 is less than the minimum of 1"),
+        (
+            lambda c: c["cone"]["depth"].update(activations=["rleu"]),
+            r"'rleu' is not known \(did you mean 'relu'\?\)",
+        ),
+        (
+            lambda c: c["cone"]["initialisations"].update(datasets=["shape"]),
+            r"datasets names 'shape', which is not defined \(did you mean 'shapes'\?\)",
+        ),
+        (
+            lambda c: c["cone"]["initialisations"].update(models=["resnet18"]),
+            r"'resnet18' is not known \(did you mean 'resnet-18'\?\)",
+        ),
+        (
+            lambda c: c["cone"]["initialisations"].update(
+                trained={"mlp": {"model": "x", "checkpoints": ["y"]}}
+            ),
+            "'mlp' is the name of an architecture; rename it",
+        ),
+        (lambda c: c["select"].update(cone=["dept"]), r"select.cone names 'dept'.*'depth'"),
+    ],
+)
+def test_bad_options_are_refused(config, schema, edit, sentence):
+    check_config(config, schema)
+    edit(config)
+    with pytest.raises(UserError, match=sentence):
+        check_config(config, schema)
