@@ -62,10 +62,17 @@ def check_config(config: dict[str, Any], schema: dict[str, Any]) -> None:
                 raise UserError(
                     f"config: select.{group} names {name!r}, which is not defined{near}"
                 )
-    for name, other in cone_datasets(config).items():
+    _check_cone(config)
+
+
+def _check_cone(config: dict[str, Any]) -> None:
+    """Refuse names in the chapter `cone` that mean nothing, and sets that it cannot embed."""
+    for name, key in cone_datasets(config).items():
         if name not in config["datasets"]:
             near = _nearest(name, config["datasets"])
-            raise UserError(f"config: {other} names {name!r}, which is not defined{near}")
+            raise UserError(f"config: {key} names {name!r}, which is not defined{near}")
+        if not {"image", "text"} <= set(modalities(config["datasets"][name])):
+            raise UserError(f"config: {key} names {name!r}, which has no pictures with captions")
     options = initialisations(config)
     for name in options.get("trained", {}):
         if name in (*options["models"], "mlp"):
