@@ -152,6 +152,9 @@ def test_pictures_are_prepared_as_torchvision_does_by_default(pairs):
     picture = Image.open(io.BytesIO(png(0)))  # 48 x 40: scaled to 38 x 32, 3 columns cut each side
     expected = np.asarray(picture.resize((38, 32), Image.Resampling.BILINEAR).crop((3, 0, 35, 32)))
     np.testing.assert_array_equal(things.pictures[0], expected)
+    enlarged = picture.resize((48, 40), Image.Resampling.BILINEAR).crop((8, 4, 40, 36))
+    shown = given.prepare(picture, 32, Image.Resampling.BILINEAR, 40)
+    np.testing.assert_array_equal(shown, np.asarray(enlarged))
     pixel = (expected[4, 5] / 255 - np.array(given.MEAN)) / np.array(given.STD)
     np.testing.assert_allclose(things.pixels(0, 1, 32)[0, :, 4, 5], pixel, atol=1e-5)
     np.testing.assert_allclose(
@@ -366,3 +369,30 @@ def test_mlp_is_one_network_a_seed_on_the_same_rows():
 @pytest.mark.parametrize("name", ["resnet-tiny", "tiny", "resnet-18"])
 def test_picture_sides(name):
     assert picture_side(name) == build_towers(name).size
+
+
+def test_a_clip_checkpoint_gives_both_towers(pairs, tmp_path):
+    from transformers import CLIPTokenizer
+
+    letters = "thingnumber0123456"
+    ends = ["<|startoftext|>", "<|endoftext|>"]
+    words = sorted({*letters, *(f"{letter}</w>" for letter in letters)})
+    vocabulary = {word: i for i, word in enumerate([*words, *ends])}
+    model = random_clip("tiny", 0)
+    folder = tmp_path / "clip"
+    model.save_pretrained(folder)
+    CLIPTokenizer(vocab=vocabulary, merges=[]).save_pretrained(folder)
+    form = {
+        "crop_size": {"height": 32, "width": 32},
+        "image_mean": [0.4] * 3,
+        "image_std": [0.3] * 3,
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(form))
+    found = embed_checkpoints([str(folder)], None, {"things": str(pairs)}, 4, 3, CPU)
+    assert found["things/image"].shape == found["things/text"].shape == (1, 4, 64)
+    tokeniser = CLIPTokenizer.from_pretrained(folder)
+    tokens = tokeniser(["thing number 2"], return_tensors="pt")
+    with torch.inference_mode():
+        text = model.get_text_features(**tokens)
+    text = getattr(text, "pooler_output", text)
+    np.testing.assert_allclose(found["things/text"][0, 2], text[0], rtol=1e-4, atol=1e-5)

@@ -60,8 +60,10 @@ def test_smoke_run_leaves_everything(smoke):
     verdicts = [score["verdict"] for score in scores]
     counts = {v: verdicts.count(v) for v in ("reproduced", "differs", "not_run")}
     assert counts["reproduced"] >= 40
-    # A finding: the spacing that the paper's text states does not give the published plot.
-    assert [s["id"] for s in scores if s["verdict"] == "differs"] == ["mtg-fig3-peak-text"]
+    # Findings: the spacing that the paper's text states does not give the published plot, and a
+    # printed share of the sphere does not follow from its formula.
+    differing = [s["id"] for s in scores if s["verdict"] == "differs"]
+    assert differing == ["mtg-fig3-peak-text", "mtg-sec2-cap-3d-text"]
     line = ", ".join(f"{n} {v.replace('_', ' ')}" for v, n in counts.items())
     assert f"scorecard of run `smoke`: {len(scores)} claims: {line}" in smoke.first.both
     assert json.loads((results / "metrics.json").read_text())["claims"] == counts
@@ -73,6 +75,9 @@ def test_smoke_run_leaves_everything(smoke):
     for name in ("figure1_umap", "figure1_svd", "cosines"):
         for kind in ("png", "pdf"):
             assert (results / f"figures/{name}.{kind}").stat().st_size > 10_000
+    for name in ("fig2a", "fig2b", "fig2c_pca", "blocks", "spectra", "theorems", "twins"):
+        assert (results / f"figures/cone/{name}.png").stat().st_size > 10_000
+    assert len(pd.read_csv(results / "cone/cones.csv")) == 3 * (2 + 4 + 1) + 2 * 4
     assert "seed: 0" in (results / "config.yaml").read_text()
 
 
@@ -97,6 +102,11 @@ def test_file_times_decide_nothing(smoke):
         ("src/mindgap/gap/retrieval.py", GAP_AND_AFTER),
         ("src/mindgap/gap/figures.py", {"plot_cosines": 1, "plot_projection": 2}),
         ("src/mindgap/report/claims.py", {"score_claims": 1}),
+        ("src/mindgap/cone/figures.py", {"plot_cone": 7}),
+        (
+            "src/mindgap/cone/theorems.py",
+            {"check_theorems": 1, "plot_cone": 1, "score_claims": 1},
+        ),
         (
             "src/mindgap/shift/spheres.py",
             {"trace_spheres": 1, "plot_spheres": 1, "score_claims": 1},
@@ -107,6 +117,9 @@ def test_file_times_decide_nothing(smoke):
             {
                 **GAP_AND_AFTER,
                 "embed_pairs": 4,
+                "embed_initialisations": 3,
+                "measure_cones": 1,
+                "plot_cone": 4,
                 "project_pairs": 1,
                 "sweep_shift": 4,
                 "collect_tables": 4,
@@ -133,6 +146,16 @@ def test_an_edit_reruns_its_dependants_only(smoke, file, expected):
         (
             ("neighbours: 5", "neighbours: 6"),
             {"project_pairs": 1, "plot_projection": 2, "save_config": 1},
+        ),
+        (
+            ("few: 2", "few: 1"),
+            {
+                "embed_initialisations": 3,
+                "measure_cones": 1,
+                "plot_cone": 4,
+                "score_claims": 1,
+                "save_config": 1,
+            },
         ),
         (
             ("valley: {step: 0.25", "valley: {step: 0.2"),
@@ -208,7 +231,7 @@ def test_dvc_repro_records_the_run_and_then_does_nothing(smoke):
     assert "Nothing to be done" in smoke.run("dvc", "repro").both
     assert "Stage 'snakemake' didn't change" in smoke.run("dvc", "repro").both
     shown = json.loads(smoke.run("dvc", "metrics", "show", "--json").stdout)
-    assert shown[""]["data"]["results/smoke/metrics.json"]["data"]["claims"]["differs"] == 1
+    assert shown[""]["data"]["results/smoke/metrics.json"]["data"]["claims"]["differs"] == 2
     plots = json.loads(smoke.run("dvc", "plots", "show", "--json").stdout)["data"]
     values = plots["gap by model and data set"][0]["content"]["data"]["values"]
     assert len(values) == 4
@@ -234,7 +257,7 @@ def write_own(house, image, text):
     np.save(house.path / "text.npy", text)
     (house.path / "mine.yaml").write_text(
         "run: mine\n"
-        "select: {models: [mine]}\n"
+        "select: {models: [mine], cone: []}\n"
         "models:\n"
         "  mine: {kind: arrays, modalities: {image: image.npy, text: text.npy}}\n"
     )
@@ -277,7 +300,7 @@ def test_own_folder_of_pictures_runs_to_the_scorecard(own):
     (own.path / "captions.csv").write_text("\n".join([*lines, "24.png,an absent one"]))
     (own.path / "folder.yaml").write_text(
         "run: folder\n"
-        "select: {datasets: [pictures], models: [tiny], landscapes: [full]}\n"
+        "select: {datasets: [pictures], models: [tiny], landscapes: [full], cone: []}\n"
         "datasets:\n"
         "  pictures: {kind: folder, media: pictures, modality: image, table: captions.csv,\n"
         "             columns: {file: picture, text: caption}}\n"

@@ -44,6 +44,8 @@ class Checkpoint:
         self.model, self.device = model.eval().to(device), device
         size = form.get("crop_size") or form.get("size") or 224
         self.size = size if isinstance(size, int) else size.get("height", size.get("shortest_edge"))
+        # Some processors enlarge first and then cut this share out of the middle.
+        self.shortest = int(self.size / (form.get("crop_pct") or 1))
         self.mean = np.array(form.get("image_mean", MEAN), np.float32)
         self.std = np.array(form.get("image_std", STD), np.float32)
         self.filter = Image.Resampling(form.get("resample", Image.Resampling.BILINEAR))
@@ -51,7 +53,7 @@ class Checkpoint:
     @torch.inference_mode()
     def embed(self, pictures: list[Image.Image], texts: list[str]) -> dict[str, np.ndarray]:
         """Embed a batch: modality -> float32 of shape (n, d)."""
-        pixels = np.stack([prepare(p, self.size, self.filter) for p in pictures])
+        pixels = np.stack([prepare(p, self.size, self.filter, self.shortest) for p in pictures])
         pixels = ((pixels.astype(np.float32) / 255 - self.mean) / self.std).transpose(0, 3, 1, 2)
         x = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
         if not self.clip:

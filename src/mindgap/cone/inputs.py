@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -93,17 +95,20 @@ def noise(count: int, seed: int) -> Inputs:
 def read_items(path: str | Path, name: str, count: int, size: int) -> Inputs:
     """Read the first `count` items of a pairs file: pictures prepared, first captions."""
     pictures, texts = [], []
-    for batch in read_pairs(path, ["image", "text"], rows=64):
-        for image, captions in zip(batch["image"], batch["text"], strict=True):
-            if len(texts) == count:
-                break
-            if not captions.as_py():
-                raise UserError(f"{name}: an item has no caption; remove it from the pairs")
-            pictures.append(prepare(Image.open(io.BytesIO(image.as_py())), size))
-            texts.append(captions.as_py()[0])
+    for image, captions in islice(_items(path), count):
+        if not captions:
+            raise UserError(f"{name}: an item has no caption; remove it from the pairs")
+        pictures.append(prepare(Image.open(io.BytesIO(image)), size))
+        texts.append(captions[0])
     if len(texts) < 2:
         raise UserError(f"{name}: cosines of pairs need at least two items")
     return Inputs(name, len(texts), np.stack(pictures), texts)
+
+
+def _items(path: str | Path) -> Iterator[tuple[bytes, list[str]]]:
+    for batch in read_pairs(path, ["image", "text"], rows=64):
+        for image, captions in zip(batch["image"], batch["text"], strict=True):
+            yield image.as_py(), captions.as_py()
 
 
 def captions_drawn(inputs: Inputs) -> Inputs:
@@ -114,12 +119,15 @@ def captions_drawn(inputs: Inputs) -> Inputs:
 
 
 def prepare(
-    picture: Image.Image, size: int, how: Image.Resampling = Image.Resampling.BILINEAR
+    picture: Image.Image,
+    size: int,
+    how: Image.Resampling = Image.Resampling.BILINEAR,
+    shortest: int | None = None,
 ) -> np.ndarray:
-    """Shortest side to `size`, centre crop: uint8 of shape (size, size, 3)."""
+    """Shortest side to `shortest` (or `size`), centre crop: uint8 of shape (size, size, 3)."""
     picture = picture.convert("RGB")
-    short = min(picture.size)
-    width, height = (size if side == short else int(size * side / short) for side in picture.size)
+    short, to = min(picture.size), shortest or size
+    width, height = (to if side == short else int(to * side / short) for side in picture.size)
     picture = picture.resize((width, height), how)
     left, top = round((width - size) / 2), round((height - size) / 2)
     return np.asarray(picture.crop((left, top, left + size, top + size)))
