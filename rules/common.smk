@@ -104,3 +104,10 @@ def expected_sum(options):
 def caption(name):
     """Path of a caption of the report."""
     return str(ROOT / f"workflow/report/{name}.rst")
+
+
+def shown_table(chapter, name):
+    """One table of a chapter, shown in the report."""
+    labels = {"what": f"{name}.csv", "kind": "table"}
+    path = f"results/{{run}}/{chapter}/{name}.csv"
+    return report(path, caption=caption(f"{chapter}_tables"), category=chapter, labels=labels)

@@ -13,23 +13,14 @@ FIGURES += [f"cone/{figure}.png" for figure in CONE_FIGURES]
 some_options = partial(plan.initialisations, config)
 
 
-def tower_pairs(wildcards):
-    """Pairs of the data sets that a tower embeds."""
-    sets = plan.tower_datasets(config, wildcards.tower)
-    return [f"results/{RUN}/pairs/{name}.parquet" for name in sets]
-
-
-def cone_table(name):
-    """One table of the chapter, shown in the report."""
-    labels = {"what": f"{name}.csv", "kind": "table"}
-    path = f"results/{{run}}/cone/{name}.csv"
-    return report(path, caption=caption("cone_tables"), category="cone", labels=labels)
-
-
 rule embed_initialisations:
     """Embed the same inputs with many initialisations of one architecture, or trained weights."""
     input:
-        tower_pairs,
+        lambda w: expand(
+            "results/{run}/pairs/{name}.parquet",
+            run=RUN,
+            name=plan.tower_datasets(config, w.tower),
+        ),
     output:
         "results/{run}/cone/towers/{tower}.safetensors",
     log:
@@ -57,12 +48,12 @@ rule measure_cones:
         expand("results/{{run}}/cone/towers/{tower}.safetensors", tower=TOWERS),
     output:
         cones="results/{run}/cone/cones.csv",
-        cone_summary=cone_table("cone_summary"),
+        cone_summary=shown_table("cone", "cone_summary"),
         histograms="results/{run}/cone/histograms.csv",
         gaps="results/{run}/cone/gaps.csv",
-        gap_summary=cone_table("gap_summary"),
-        twins=cone_table("twins"),
-        separation=cone_table("separation"),
+        gap_summary=shown_table("cone", "gap_summary"),
+        twins=shown_table("cone", "twins"),
+        separation=shown_table("cone", "separation"),
         spectra="results/{run}/cone/spectra.csv",
         scatter="results/{run}/cone/scatter.csv",
     log:
@@ -85,7 +76,7 @@ rule trace_depth:
     output:
         depth="results/{run}/cone/depth.csv",
         points="results/{run}/cone/depth_points.csv",
-        curves=cone_table("depth_curves"),
+        curves=shown_table("cone", "depth_curves"),
     log:
         "results/{run}/logs/trace_depth.log",
     benchmark:
@@ -104,9 +95,9 @@ rule check_theorems:
     input:
         reference="workflow/reference/theorems.csv",
     output:
-        growth=cone_table("growth"),
-        variance=cone_table("variance"),
-        caps=cone_table("caps"),
+        growth=shown_table("cone", "growth"),
+        variance=shown_table("cone", "variance"),
+        caps=shown_table("cone", "caps"),
         points="results/{run}/cone/theorem_points.csv",
         curves="results/{run}/cone/theorem_curves.csv",
     log:
