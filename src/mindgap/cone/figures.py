@@ -176,6 +176,9 @@ def figure_depth(depth: pd.DataFrame, points: pd.DataFrame) -> Figure:
 def figure_blocks(depth: pd.DataFrame) -> Figure:
     """Which part of a network makes the cone: blocks by activation, and one activation by width.
 
+    The closed form depends on the width only through the bias, which is N(0, 1/width) beside rows
+    of length width^1/2.
+
     Parameters
     ----------
     depth
@@ -196,8 +199,9 @@ def figure_blocks(depth: pd.DataFrame) -> Figure:
     sizes = sorted(widths["width"].unique())
     tones = dict(zip(sizes, sns.color_palette("flare", len(sizes)), strict=True))
     _lines(axes[0, -1], widths, "width", tones)
-    curve = widths[widths["width"] == sizes[-1]]
-    axes[0, -1].plot(curve["depth"], curve["closed_form"], "k--", linewidth=0.8)
+    for size in sizes:
+        curve = widths[widths["width"] == size]
+        axes[0, -1].plot(curve["depth"], curve["closed_form"], "k--", linewidth=0.7)
     axes[0, -1].set(title=f"{_ACTIVATIONS[widths['activation'].iloc[0]][0]}, by width")
     for axis in axes[0]:
         axis.set(xlabel="layers", ylim=(-0.03, 1.03))
@@ -206,7 +210,7 @@ def figure_blocks(depth: pd.DataFrame) -> Figure:
     lines = {name.replace("_", " + "): colour for name, colour in colours.items()}
     lines |= {f"width {size}": tone for size, tone in tones.items()}
     handles = [plt.Line2D([], [], color=colour, label=name) for name, colour in lines.items()]
-    handles += [plt.Line2D([], [], color="k", ls="--", linewidth=0.8, label="infinite width")]
+    handles += [plt.Line2D([], [], color="k", ls="--", linewidth=0.8, label="closed form")]
     figure.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return figure
 
