@@ -114,6 +114,15 @@ def test_noise_is_that_of_the_protocol_and_row_by_row():
     assert not torch.equal(given.noise(6, 43).tokens(0, 6), tokens)
 
 
+def test_embeddings_that_are_not_finite_end_in_one_sentence(monkeypatch):
+    def broken(*_, **__):
+        return {"image": np.full((4, 8), np.nan, np.float32)}
+
+    monkeypatch.setattr("mindgap.cone.towers.run_towers", broken)
+    with pytest.raises(UserError, match="resnet-tiny on noise, image: "):
+        embed_initialisations("resnet-tiny", [0], [given.noise(4, 0)], [], 0, 4, CPU)
+
+
 def test_layer_norms_are_passed_by_and_come_back():
     towers = build_towers("tiny")
     towers.draw(0)

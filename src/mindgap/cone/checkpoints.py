@@ -14,6 +14,7 @@ from transformers.image_processing_base import ImageProcessingMixin
 
 from mindgap.cone.inputs import MEAN, STD, prepare
 from mindgap.data.pairs import read_pairs
+from mindgap.embed.store import check_rows
 from mindgap.errors import UserError
 
 
@@ -83,17 +84,19 @@ def embed_checkpoints(
         for dataset, path in pairs.items():
             parts: dict[str, list[np.ndarray]] = {}
             done = 0
-            for rows in read_pairs(path, ["image", "text"], rows=batch):
-                rows = rows.slice(0, min(len(rows), items - done))
-                if not len(rows):
+            for some in read_pairs(path, ["image", "text"], rows=batch):
+                some = some.slice(0, min(len(some), items - done))
+                if not len(some):
                     break
-                done += len(rows)
-                pictures = [Image.open(io.BytesIO(image.as_py())) for image in rows["image"]]
-                texts = [captions.as_py()[0] for captions in rows["text"]]
+                done += len(some)
+                pictures = [Image.open(io.BytesIO(image.as_py())) for image in some["image"]]
+                texts = [captions.as_py()[0] for captions in some["text"]]
                 for modality, vectors in checkpoint.embed(pictures, texts).items():
                     parts.setdefault(modality, []).append(vectors)
             for modality, vectors in parts.items():
-                found.setdefault(f"{dataset}/{modality}", []).append(np.concatenate(vectors))
+                rows = np.concatenate(vectors)
+                check_rows(rows, f"{where} on {dataset}, {modality}")
+                found.setdefault(f"{dataset}/{modality}", []).append(rows)
     sizes = {name: {rows.shape for rows in members} for name, members in found.items()}
     if mixed := [name for name, shapes in sizes.items() if len(shapes) > 1]:
         raise UserError(

@@ -14,6 +14,7 @@ from transformers import ResNetConfig, ResNetModel
 from mindgap.cone.inputs import Inputs
 from mindgap.cone.layers import Draws, Layers, Network
 from mindgap.embed.clip import ARCHITECTURES, initialise, random_clip
+from mindgap.embed.store import check_rows
 from mindgap.errors import UserError
 
 #: Hidden sizes, depths, picture side.
@@ -168,8 +169,7 @@ def embed_initialisations(
 
     def keep(label: str, embedded: dict[str, np.ndarray]) -> None:
         for modality, rows in embedded.items():
-            if not np.isfinite(rows).all():
-                raise UserError(f"{name} on {label}: the {modality} embeddings are not finite")
+            check_rows(rows, f"{name} on {label}, {modality}")
             found.setdefault(f"{label}/{modality}", []).append(rows)
 
     for k, seed in enumerate(tqdm(seeds, desc=f"{name} on {device}", unit=" initialisations")):
