@@ -79,7 +79,7 @@ def figure_cones(histograms: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     colours = modality_colours([modality for _, modality in columns])
     for line, (weights, inputs) in zip(axes, rows, strict=True):
         for axis, (model, modality) in zip(line, columns, strict=True):
-            axis.set(yticks=[], ylim=(0, 1.15))
+            axis.set(yticks=[], ylim=(0, 1.45))
             sns.despine(ax=axis, left=True)
             key = {"model": model, "modality": modality, "weights": weights, "inputs": inputs}
             mean = _where(means, key)
@@ -88,13 +88,11 @@ def figure_cones(histograms: pd.DataFrame, summary: pd.DataFrame) -> Figure:
                 continue
             _histogram(axis, _where(histograms, key), colours[modality])
             mean = mean.iloc[0]
-            spread = f"\n{mean['low']:.3f} to {mean['high']:.3f}" if mean["members"] > 1 else ""
-            # Beside the peak, on the side where there is room.
-            side = (0.02, "left") if mean["mean"] > 0.2 else (0.98, "right")
-            text = f"{mean['mean']:.3f}{spread}"
-            axis.text(
-                side[0], 0.97, text, transform=axis.transAxes, ha=side[1], va="top", fontsize=8
-            )
+            digits = 4 if mean["mean"] > 0.99 else 3
+            text = f"{mean['mean']:.{digits}f}"
+            if mean["members"] > 1:
+                text += f" ({mean['low']:.{digits}f} to {mean['high']:.{digits}f})"
+            axis.text(0.02, 0.97, text, transform=axis.transAxes, va="top", fontsize=8)
         line[0].set_ylabel(f"{weights} weights\n{inputs}")
     low = min(-0.05, histograms.loc[histograms["share"] > 0, "low"].quantile(0.01))
     for axis, (model, modality) in zip(axes[0], columns, strict=True):
@@ -107,19 +105,21 @@ def figure_cones(histograms: pd.DataFrame, summary: pd.DataFrame) -> Figure:
 
 
 def _histogram(axis: plt.Axes, bars: pd.DataFrame, colour: str) -> None:
+    """Outline of all initialisations together, filled, and of each alone, all at one height."""
     bars = bars.reset_index(drop=True)
     width = (bars["high"] - bars["low"]).median()
-    edges = np.arange(bars["low"].min() - 3 * width, bars["high"].max() + 3 * width, width)
-    wide = np.maximum(len(edges) // 60, 1)  # few pairs in fine bins would be a comb
-    edges = edges[::wide] if len(edges) > 2 * wide else edges
     middle = (bars["low"] + bars["high"]) / 2
+    bins = int(np.ceil((middle.max() - middle.min()) / width)) + 1
+    step = width * max(1, round(bins / 30))  # few pairs in fine bins would be a comb
+    start = middle.min() - 1.5 * step
+    edges = np.arange(start, middle.max() + 2 * step, step)
+    where = (edges[:-1] + edges[1:]) / 2
     for _, some in bars.groupby("member"):
-        here = middle[some.index]
-        height, _ = np.histogram(here, bins=edges, weights=some["share"])
-        axis.stairs(height / height.max(), edges, color=colour, alpha=0.18, linewidth=0.6)
+        height, _ = np.histogram(middle[some.index], bins=edges, weights=some["share"])
+        axis.plot(where, height / height.max(), color=colour, alpha=0.25, linewidth=0.5)
     height, _ = np.histogram(middle, bins=edges, weights=bars["share"])
-    axis.stairs(height / height.max(), edges, color=colour, fill=True, alpha=0.3, linewidth=0)
-    axis.stairs(height / height.max(), edges, color=colour, linewidth=1.1)
+    axis.fill_between(where, height / height.max(), color=colour, alpha=0.3, linewidth=0)
+    axis.plot(where, height / height.max(), color=colour, linewidth=1.2)
 
 
 def _where(table: pd.DataFrame, key: dict) -> pd.DataFrame:

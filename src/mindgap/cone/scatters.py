@@ -49,7 +49,12 @@ def figure_scatter(scatter: pd.DataFrame, separation: pd.DataFrame) -> Figure:
         # Neighbours in number are not neighbours in colour.
         palette = palette[np.argsort(np.arange(len(palette)) * 0.618 % 1)]
         axis.scatter(
-            here["x"], here["y"], s=4, linewidths=0, color=palette[here["member"]], rasterized=True
+            here["x"],
+            here["y"],
+            s=9 if len(here) < 1500 else 4,
+            linewidths=0,
+            color=palette[here["member"]],
+            rasterized=True,
         )
         axis.set(xticks=[], yticks=[])
         axis.margins(0.06)
@@ -91,7 +96,11 @@ def figure_spectra(spectra: pd.DataFrame, separation: pd.DataFrame) -> Figure:
     axes[0, 0].set_ylabel("singular value over the first")
     handles = [plt.Line2D([], [], color=c, marker=".", label=n) for n, c in colours.items()]
     figure.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=4, frameon=False
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        ncols=9 if len(here) < 1500 else 4,
+        frameon=False,
     )
     figure.tight_layout()
     return figure
@@ -142,7 +151,7 @@ def _cases(axis: plt.Axes, twins: pd.DataFrame) -> None:
     for colour, label in (("#d9772b", "one initialisation"), ("#3b6fb6", "two initialisations")):
         axis.plot([], [], "o", color=colour, label=label, ms=4)
     axis.legend(
-        frameon=False, fontsize=7.5, loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=2
+        frameon=False, fontsize=7.5, loc="upper center", bbox_to_anchor=(0.5, 1.08), ncols=2
     )
 
 
