@@ -9,7 +9,8 @@ from transformers import CLIPModel
 from mindgap.data.pairs import write_pairs
 from mindgap.data.sets import build_pairs
 from mindgap.embed import clip
-from mindgap.embed.encode import choose_captions, embed_clip
+from mindgap.embed.encode import RandomClip, embed_pairs
+from mindgap.embed.extract import Work, choose_captions
 from mindgap.errors import UserError
 from mindgap.gap.cosines import mean_cosine, unit_rows
 from mindgap.gap.measures import modality_gap
@@ -143,15 +144,19 @@ def test_preprocessing_agrees_with_the_library():
 def test_batch_size_and_caption_choice(tmp_path):
     pairs = tmp_path / "pairs.parquet"
     build_pairs(pairs, {"kind": "shapes", "items": 13, "size": 32, "frames": 2, "seed": 0})
-    one, many = (embed_clip(pairs, "tiny", 0, "first", size, CPU) for size in (1, 64))
+
+    def embed(captions, size):
+        return embed_pairs(RandomClip("tiny", 0), pairs, Work(captions, size), CPU)
+
+    one, many = (embed("first", size) for size in (1, 64))
     for modality in ("image", "text"):
         np.testing.assert_allclose(one.rows[modality], many.rows[modality], atol=1e-5)
         assert many.rows[modality].shape == (13, 64)
-    every = embed_clip(pairs, "tiny", 0, "all", 5, CPU)
+    every = embed("all", 5)
     assert every.rows["text"].shape == (26, 64)
     np.testing.assert_array_equal(every.items["text"], np.repeat(np.arange(13), 2))
     np.testing.assert_allclose(every.first("text"), many.rows["text"], atol=1e-5)
-    last = embed_clip(pairs, "tiny", 0, "last", 5, CPU)
+    last = embed("last", 5)
     np.testing.assert_allclose(last.rows["text"], every.rows["text"][1::2], atol=1e-5)
 
 
@@ -169,4 +174,4 @@ def test_an_item_without_a_caption_is_refused(tmp_path):
         tmp_path / "p.parquet", [{"id": ["a", "b"], "image": [picture] * 2, "text": [["x"], []]}]
     )
     with pytest.raises(UserError, match="no caption"):
-        embed_clip(tmp_path / "p.parquet", "tiny", 0, "first", 2, CPU)
+        embed_pairs(RandomClip("tiny", 0), tmp_path / "p.parquet", Work("first", 2), CPU)
