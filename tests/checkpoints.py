@@ -177,6 +177,9 @@ def make_checkpoint(family, folder, seed=0):
             processor = _square("EfficientNetImageProcessorPil", include_top=False)
             model = tf.AlignModel(config)
             initialise_convolutions(model.vision_model, torch.Generator().manual_seed(seed))
+            for layer in model.vision_model.modules():  # vectors of a size that a test can compare
+                if isinstance(layer, torch.nn.Conv2d):
+                    layer.weight.data *= 1.7
             parts = [model, tokenizer, processor]
         case "altclip":
             tokenizer = xlm_tokenizer()
