@@ -5,10 +5,11 @@ import re
 import sys
 from pathlib import Path
 
-from mindgap.config import check_config, check_files, check_set, expand_models, read_yaml
+from mindgap.config import check_checkpoint, check_config, check_files, check_set
+from mindgap.config import expand_models, read_yaml
 from mindgap.data.definitions import describe, find_files, find_inputs, record_of, sources
 from mindgap.data.kinds import snapshot_name
-from mindgap.data.sources import find_source
+from mindgap.data.sources import checkpoint_folder, find_source
 from mindgap.digest import code_digest, tree_digest
 from mindgap.errors import UserError
 
@@ -24,6 +25,7 @@ try:
             find_source(SOURCES, model.options["source"], model.options["file"])
         if model.kind == "arrays":
             check_files(model, f"results/{config['run']}/embeddings")
+        check_checkpoint(model, f"results/{config['run']}/embeddings")
     SETS = config["select"]["datasets"]
     for name in SETS:
         check_set(name, config["datasets"][name], f"results/{config['run']}/pairs")
@@ -37,7 +39,8 @@ os.environ.update(HF_HUB_OFFLINE="1")
 
 RUN = config["run"]
 FIGURES = []  # names below results/{run}/figures; each chapter adds its own
-ENCODERS = [name for name, model in MODELS.items() if model.kind == "clip"]
+TABLES = []  # names below results/{run} that no figure and no claim asks for
+ENCODERS = [name for name, model in MODELS.items() if model.embeds]
 SNAPSHOTS = {
     snapshot_name(options): {k: options.get(k) for k in ("name", "revision", "patterns")}
     for options in (config["datasets"][name] for name in SETS)
@@ -69,11 +72,15 @@ def library(script):
     return code_digest(ROOT / "scripts" / f"{script}.py", ROOT / "src/mindgap")
 
 
-def each_embedding(pattern):
-    """Fill `{model}` and `{dataset}` of a pattern with every pair of this run."""
+def each_embedding(pattern, modalities=2):
+    """Fill `{model}` and `{dataset}` of a pattern with every pair of this run.
+
+    Only models of at least so many modalities: single towers have no gap.
+    """
     return [
         pattern.format(run=RUN, model=model.name, dataset=dataset)
         for model in MODELS.values()
+        if len(model.modalities) >= modalities
         for dataset in model.datasets
     ]
 

@@ -1,31 +1,114 @@
 """What do the encoders make of the pairs?
 
 Writes results/{run}/embeddings/{model}/{dataset}.safetensors: one float32 tensor a modality, not
-normalised, row i beside row i, with its history in the header.
+normalised, row i beside row i, with its history in the header. A data set of several shards is
+embedded as {dataset}.{k}-of-{n}.safetensors, side by side, and then joined.
 """
+
+SHARDS = config["embed"]["shards"]
+SHARDED = [name for name, count in SHARDS.items() if count > 1]
+
+
+def checkpoint_files(wildcards):
+    """Files behind an encoder: the manifest of a fetched checkpoint, or the user's own files."""
+    options = MODELS[wildcards.model].options
+    if "checkpoint" in options:
+        return [manifest(options)]
+    folder = Path(options["folder"]) if "folder" in options else None
+    return sorted(str(p) for p in folder.iterdir() if p.is_file()) if folder else []
+
+
+def manifest(options):
+    """Manifest of a checkpoint of the hub; None for other models."""
+    if "checkpoint" not in options:
+        return None
+    return (
+        f"data/models/{checkpoint_folder(options['checkpoint'], options['revision'])}/manifest.json"
+    )
+
+
+def shards_of(pattern):
+    """Input function: a pattern with `{shard}` for every shard of a data set."""
+    return lambda w: [
+        pattern.format(**w, shard=f"{k}-of-{SHARDS[w.dataset]}") for k in range(SHARDS[w.dataset])
+    ]
+
+
+# The folder's name is not the checkpoint's, so the rule that fetches it looks it up.
+FETCHED = {
+    manifest(model.options): model.options
+    for model in MODELS.values()
+    if "checkpoint" in model.options
+}
+
+
+ruleorder: join_shards > embed_pairs
+
+
+rule fetch_checkpoint:
+    """Fetch a checkpoint from the mirror or the hub, and record what it holds."""
+    output:
+        "data/models/{checkpoint}/{revision}/manifest.json",
+    log:
+        "data/.log/models/{checkpoint}/{revision}.log",
+    localrule: True
+    params:
+        library=library("fetch_checkpoint"),
+        checkpoint=lambda w, output: FETCHED[output[0]]["checkpoint"],
+        revision=lambda w: w.revision,
+    script:
+        "../scripts/fetch_checkpoint.py"
 
 
 rule embed_pairs:
-    """Run an encoder over the pictures and captions of a data set."""
+    """Run an encoder over a data set, or over one shard of it."""
     input:
+        checkpoint_files,
         pairs="results/{run}/pairs/{dataset}.parquet",
     output:
-        "results/{run}/embeddings/{model}/{dataset}.safetensors",
+        embeddings="results/{run}/embeddings/{model}/{dataset}{shard}.safetensors",
+        failures="results/{run}/embeddings/{model}/{dataset}{shard}.failures.csv",
     log:
-        "results/{run}/logs/embed_pairs/{model}/{dataset}.log",
+        "results/{run}/logs/embed_pairs/{model}/{dataset}{shard}.log",
     benchmark:
-        "results/{run}/benchmarks/embed_pairs/{model}/{dataset}.tsv"
+        "results/{run}/benchmarks/embed_pairs/{model}/{dataset}{shard}.tsv"
     wildcard_constraints:
         model=one_of(ENCODERS),
+        shard=r"(\.\d+-of-\d+)?",
     threads: config["threads"]
     resources:
         gpu=1,
     params:
         library=library("embed_pairs"),
         options=lambda w: MODELS[w.model].options,
+        manifest=lambda w: manifest(MODELS[w.model].options),
+        shard=lambda w: [int(n) for n in re.findall(r"\d+", w.shard)] or [0, 1],
+        work={k: config["embed"][k] for k in ("precision", "part_items")},
         device=config["device"],
     script:
         "../scripts/embed_pairs.py"
+
+
+rule join_shards:
+    """Put the shards of a data set into one file, row after row."""
+    input:
+        embeddings=shards_of("results/{run}/embeddings/{model}/{dataset}.{shard}.safetensors"),
+        failures=shards_of("results/{run}/embeddings/{model}/{dataset}.{shard}.failures.csv"),
+    output:
+        embeddings="results/{run}/embeddings/{model}/{dataset}.safetensors",
+        failures="results/{run}/embeddings/{model}/{dataset}.failures.csv",
+    log:
+        "results/{run}/logs/join_shards/{model}/{dataset}.log",
+    benchmark:
+        "results/{run}/benchmarks/join_shards/{model}/{dataset}.tsv"
+    wildcard_constraints:
+        model=one_of(ENCODERS),
+        dataset=one_of(SHARDED),
+    params:
+        library=library("join_shards"),
+        most=config["embed"]["join_items"],
+    script:
+        "../scripts/join_shards.py"
 
 
 rule import_embeddings:

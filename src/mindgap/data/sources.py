@@ -45,6 +45,11 @@ class Source:
         return self.sha256 or self.md5
 
 
+def checkpoint_folder(checkpoint: str, revision: str) -> str:
+    """Folder of a checkpoint below `data/models`, and below a mirror: org--name/revision."""
+    return f"{checkpoint.replace('/', '--')}/{revision}"
+
+
 def find_source(sources: dict[str, Any], source: str, filename: str) -> Source:
     """Return the row of `workflow/sources.yaml` for one file."""
     if source not in sources:

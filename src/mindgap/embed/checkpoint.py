@@ -8,18 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from mindgap.data.download import fetch
-from mindgap.data.sources import Source
+from mindgap.data.sources import Source, checkpoint_folder
 from mindgap.errors import UserError
 from mindgap.files import replacing, sha256, write_json
 
 MANIFEST = "manifest.json"
 _CONFIGS = (".json", ".txt", ".model", ".jinja")
 _WEIGHTS = (".safetensors", ".bin")
-
-
-def folder_name(checkpoint: str, revision: str) -> str:
-    """Folder of a checkpoint below `data/models` and below a mirror: org--name/revision."""
-    return f"{checkpoint.replace('/', '--')}/{revision}"
 
 
 def choose_files(names: list[str]) -> list[str]:
@@ -102,7 +97,7 @@ def _from_mirror(
 ) -> tuple[str | None, str | None]:
     if not mirror:
         return None, None
-    source = f"models/{folder_name(checkpoint, revision)}"
+    source = f"models/{checkpoint_folder(checkpoint, revision)}"
     web = mirror.startswith(("http://", "https://"))
     base = mirror.rstrip("/") + "/" + source
     origin = Path(mirror.removeprefix("file://")) / source
@@ -142,8 +137,8 @@ def _from_hub(checkpoint: str, revision: str, folder: Path) -> tuple[str, str]:
         raise UserError(
             f"{checkpoint} at {revision} could not be fetched from the hub "
             f"({type(error).__name__}: {' '.join(str(error).split())[:200]}); check the name and "
-            "the network, or put its files into a mirror folder as "
-            f"models/{folder_name(checkpoint, revision)} and set MINDGAP_MIRROR to that folder"
+            "the network, or put its files into a mirror folder as models/"
+            f"{checkpoint_folder(checkpoint, revision)} and set MINDGAP_MIRROR to that folder"
         ) from error
     shutil.rmtree(folder / ".cache", ignore_errors=True)
     return about.sha, f"hub, commit {about.sha}"
