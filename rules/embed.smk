@@ -41,6 +41,14 @@ FETCHED = {
     if "checkpoint" in model.options
 }
 
+# No other chapter asks for the embeddings of every single tower.
+TABLES += [
+    f"embeddings/{model.name}/{dataset}.safetensors"
+    for model in MODELS.values()
+    for dataset in model.datasets
+    if len(model.modalities) == 1
+]
+
 
 ruleorder: join_shards > embed_pairs
 
