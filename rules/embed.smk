@@ -59,9 +59,11 @@ rule fetch_checkpoint:
         "data/models/{checkpoint}/{revision}/manifest.json",
     log:
         "data/.log/models/{checkpoint}/{revision}.log",
+    wildcard_constraints:
+        checkpoint="[^/]+",
+        revision="[^/]+",
     localrule: True
     params:
-        library=library("fetch_checkpoint"),
         checkpoint=lambda w, output: FETCHED[output[0]]["checkpoint"],
         revision=lambda w: w.revision,
     script:

@@ -207,9 +207,10 @@ KILLED = """
 
 
 def test_killed_in_mid_extraction_it_ends_in_the_same_bytes(pairs, tmp_path, root):
+    script = tmp_path / "run.py"
+    script.write_text(textwrap.dedent(KILLED))
+
     def start(folder, delay):
-        script = tmp_path / "run.py"
-        script.write_text(textwrap.dedent(KILLED))
         env = {**os.environ, "PYTHONPATH": str(root)}
         command = [sys.executable, str(script), str(pairs), str(folder), str(delay)]
         return subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)

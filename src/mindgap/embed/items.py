@@ -1,13 +1,15 @@
-"""Read a range of the pairs table: the one place where a column becomes bytes and captions."""
+"""Read a range of the pairs table; media that it only refers to come out as bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mindgap.data.pairs import resolved
 from mindgap.errors import UserError
 
 
@@ -33,15 +35,11 @@ def read_items(
             first = first if groups else offset
             groups.append(group)
         offset += count
-    skip, left = start - first, stop - start
     held: dict[str, list[Any]] = {name: [] for name in columns}
-    for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=columns):
-        some = batch.slice(min(skip, len(batch)))
-        skip -= min(skip, len(batch))
-        some = some.slice(0, left)
-        left -= len(some)
+    batches = file.iter_batches(batch_size=rows, row_groups=groups, columns=columns)
+    for batch in resolved(_cut(batches, start - first, stop - start)):
         for name in columns:
-            held[name] += media(name, some[name].to_pylist())
+            held[name] += batch[name].to_pylist()
         while len(held[columns[0]]) >= rows:
             yield {name: held[name][:rows] for name in columns}
             held = {name: held[name][rows:] for name in columns}
@@ -49,6 +47,10 @@ def read_items(
         yield held
 
 
-def media(column: str, values: list[Any]) -> list[Any]:
-    """Bytes behind the values of a media column; other columns pass as they are."""
-    return values
+def _cut(batches: Iterable[pa.RecordBatch], skip: int, left: int) -> Iterator[pa.RecordBatch]:
+    """Rows after the first `skip`, `left` of them, before anything behind them is read."""
+    for batch in batches:
+        some = batch.slice(min(skip, len(batch))).slice(0, left)
+        skip -= min(skip, len(batch))
+        left -= len(some)
+        yield some

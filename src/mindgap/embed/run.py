@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from mindgap.embed.decode import BadMedium
+from mindgap.data.store import BadItem
 from mindgap.embed.encoders.base import Encoder, Inputs
 from mindgap.errors import UserError
 
@@ -51,10 +51,10 @@ def prepare(
     for position, value in enumerate(values):
         try:
             if value is None:
-                raise BadMedium(f"no {modality}")
+                raise BadItem(f"no {modality}")
             good.append(encoder.preprocess(modality, value))
             kept.append(position)
-        except BadMedium as failure:
+        except BadItem as failure:
             failed.append((position, str(failure)))
     return (encoder.collate(modality, good) if good else None), kept, failed
 

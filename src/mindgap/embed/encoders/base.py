@@ -34,7 +34,7 @@ class Encoder(Protocol):
     facts: dict[str, Any]
 
     def preprocess(self, modality: str, value: Any) -> Any:
-        """Decode one item; `BadMedium` if it cannot be. Runs in worker threads."""
+        """Decode one item; `BadItem` if it cannot be. Runs in worker threads."""
 
     def collate(self, modality: str, items: list[Any]) -> Inputs:
         """Put preprocessed items into one batch of CPU tensors. Runs in worker threads."""
