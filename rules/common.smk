@@ -49,6 +49,8 @@ SNAPSHOTS = {
     if options["kind"] == "huggingface" and "name" in options
 }
 CARRIERS = [name for name in MODELS if name not in ENCODERS]
+SHARDS = config["embed"]["shards"]
+SHARDED = [name for name, count in SHARDS.items() if count > 1]
 
 
 def one_of(names):
@@ -112,3 +114,36 @@ def expected_sum(options):
 def caption(name):
     """Path of a caption of the report."""
     return str(ROOT / f"workflow/report/{name}.rst")
+
+
+def checkpoint_files(wildcards):
+    """Files behind an encoder: the manifest of a fetched checkpoint, or the user's own files."""
+    options = MODELS[wildcards.model].options
+    if "checkpoint" in options:
+        return [manifest(options)]
+    folder = Path(options["folder"]) if "folder" in options else None
+    return sorted(str(p) for p in folder.iterdir() if p.is_file()) if folder else []
+
+
+def manifest(options):
+    """Manifest of a checkpoint of the hub; None for other models."""
+    if "checkpoint" not in options:
+        return None
+    return (
+        f"data/models/{checkpoint_folder(options['checkpoint'], options['revision'])}/manifest.json"
+    )
+
+
+def shards_of(pattern):
+    """Input function: a pattern with `{shard}` for every shard of a data set."""
+    return lambda w: [
+        pattern.format(**w, shard=f"{k}-of-{SHARDS[w.dataset]}") for k in range(SHARDS[w.dataset])
+    ]
+
+
+# The folder's name is not the checkpoint's, so the rule that fetches it looks it up.
+FETCHED = {
+    manifest(model.options): model.options
+    for model in MODELS.values()
+    if "checkpoint" in model.options
+}
