@@ -1,12 +1,6 @@
 """The engine: parts, restarts, full memory, failures, shards."""
 
 import io
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 
 import numpy as np
 import pytest
@@ -33,7 +27,6 @@ class Means:
     facts = {"model_type": "means"}  # noqa: RUF012
     most = 10**9  # items that fit into memory
     calls = 0
-    delay = 0.0
 
     def to(self, device):
         return self
@@ -50,7 +43,6 @@ class Means:
 
     def encode(self, modality, inputs):
         type(self).calls += 1
-        time.sleep(self.delay)
         if len(inputs["x"]) > self.most:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return inputs["x"]
@@ -190,45 +182,6 @@ def test_parts_of_another_run_and_damaged_ones_are_made_again(pairs, tmp_path):
     Means.calls = 0
     run_parts(pairs, tmp_path / "parts", "new")
     assert Means.calls == 2 + 1
-
-
-KILLED = """
-    import sys
-    import torch
-    from tests.unit.test_embed_extract import Means
-    from mindgap.embed.extract import Work, extract
-    from mindgap.embed.store import save_embeddings
-
-    Means.delay = float(sys.argv[3])
-    work = Work("first", 8, part_items=10)
-    found, _ = extract(Means(), sys.argv[1], 0, 53, work, torch.device("cpu"), sys.argv[2], "k")
-    save_embeddings(sys.argv[2] + ".safetensors", found)
-"""
-
-
-def test_killed_in_mid_extraction_it_ends_in_the_same_bytes(pairs, tmp_path, root):
-    script = tmp_path / "run.py"
-    script.write_text(textwrap.dedent(KILLED))
-
-    def start(folder, delay):
-        env = {**os.environ, "PYTHONPATH": str(root)}
-        command = [sys.executable, str(script), str(pairs), str(folder), str(delay)]
-        return subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
-
-    parts = tmp_path / "killed"
-    victim = start(parts, 0.2)
-    deadline = time.monotonic() + 60
-    while not list(parts.glob("00001.safetensors")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    victim.send_signal(signal.SIGKILL)
-    assert victim.wait() == -signal.SIGKILL
-    assert len(list(parts.glob("0*.safetensors"))) < 6
-    assert not (tmp_path / "killed.safetensors").exists()
-    again, whole = start(parts, 0), start(tmp_path / "whole", 0)
-    assert again.wait() == 0, again.stderr.read()
-    assert whole.wait() == 0
-    killed, undisturbed = (tmp_path / f"{n}.safetensors" for n in ("killed", "whole"))
-    assert killed.read_bytes() == undisturbed.read_bytes()
 
 
 def test_ranges_hold_every_row_once():

@@ -75,7 +75,7 @@ class Runner:
         count = len(next(iter(inputs.values())))
         found, done = [], 0
         while done < count:
-            size = min(count - done, self.limit or count)
+            size, full = min(count - done, self.limit or count), False
             try:
                 part = {k: v[done : done + size] for k, v in inputs.items()}
                 found.append(self._encode(modality, part))
@@ -88,10 +88,10 @@ class Runner:
                         f"one {modality} does not fit into the memory of {self.device}; "
                         "set device: cpu or take a smaller model"
                     ) from None
-                self.limit = size // 2
+                self.limit, full = size // 2, True
                 logging.info("%s is full: %s a batch from now on", self.device, self.limit)
-            if self.device.type == "cuda" and self.limit is not None:
-                torch.cuda.empty_cache()
+            if full and self.device.type == "cuda":
+                torch.cuda.empty_cache()  # after the error is gone, which held on to the batch
         rows = found[0] if len(found) == 1 else torch.cat(found)
         if tuple(rows.shape) != (count, self.encoder.dimension):
             raise AssertionError(
