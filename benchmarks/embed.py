@@ -16,7 +16,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import argparse
 import io
-import statistics
 import tempfile
 import time
 import warnings
@@ -108,11 +107,12 @@ def ours(encoder, pairs, count, work, device):
 
 
 def seconds(function, *args):
-    start = time.perf_counter()
+    """Seconds on the clock, seconds of the processor (all threads), and the result."""
+    start, busy = time.perf_counter(), time.process_time()
     found = function(*args)
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - start, found
+    return time.perf_counter() - start, time.process_time() - busy, found
 
 
 def race(folder, pictures, size, threads, device, rounds, folder_pairs):
@@ -135,11 +135,11 @@ def race(folder, pictures, size, threads, device, rounds, folder_pairs):
     times, found = {name: [] for name in ways}, {}
     for _ in range(rounds):
         for name, (way, *args) in ways.items():
-            spent, found[name] = seconds(way, *args)
-            times[name].append(spent / len(pictures))
+            *spent, found[name] = seconds(way, *args)
+            times[name].append(np.array(spent) / len(pictures))
     scale = np.abs(found["plain"]).max()
     error = max(np.abs(found[name] - found["plain"]).max() for name in ("ours", "batched")) / scale
-    return {name: statistics.median(spent) for name, spent in times.items()}, error
+    return {name: np.median(spent, axis=0) for name, spent in times.items()}, error
 
 
 def on_gpu(folder, pictures, threads, device):
@@ -204,12 +204,16 @@ def main():
                 options.rounds,
                 Path(scratch),
             )
-            ways = ", ".join(f"{way} {spent * 1e3:.2f} ms" for way, spent in times.items())
+            ways = ", ".join(
+                f"{way} {spent[0] * 1e3:.2f} ms ({spent[1] * 1e3:.2f} of processors)"
+                for way, spent in times.items()
+            )
             print(f"{name}: a picture takes {ways}; largest relative difference {error:.1e}")
             for other in ("batched", "plain"):
+                clock, busy = times[other] / times["ours"]
                 lines.append(
-                    f"ratio {times[other] / times['ours']:.2f} x embed (ours vs {other} loop, "
-                    f"{name}, {len(pictures)} pictures, {options.threads} threads)"
+                    f"ratio {clock:.2f} x embed (ours vs {other} loop, {name}, {len(pictures)} "
+                    f"pictures, {options.threads} threads; {busy:.2f} x in processor time)"
                 )
         if device.type == "cuda":
             on_gpu(Path(scratch) / "vit-b-32", found, options.threads, device)

@@ -136,3 +136,32 @@ def test_embeddings_are_those_of_the_models_own_feature_functions(family, checkp
             np.testing.assert_allclose(rows, expected[modality], atol=1e-5, err_msg=modality)
     # The comparison means something: items differ by far more than the tolerance.
     assert all(np.ptp(rows, axis=0).max() > 1e-3 for rows in expected.values())
+
+
+def cosines(a, b):
+    a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
+    return (a * b).sum(axis=1)
+
+
+def test_half_precision_gives_float32_vectors_of_the_same_direction(checkpoints, world):
+    pairs, _ = world
+    exact, half = (
+        embed_pairs(load_encoder(checkpoints("clip")), pairs, Work(precision=precision), CPU)
+        for precision in ("float32", "bfloat16")
+    )
+    for modality, rows in exact.rows.items():
+        assert half.rows[modality].dtype == np.float32
+        assert not np.array_equal(half.rows[modality], rows)
+        assert cosines(half.rows[modality], rows).min() > 0.999
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_on_a_gpu(family, checkpoints, world):
+    pairs, _ = world
+    encoder = load_encoder(checkpoints(family))
+    exact = embed_pairs(encoder, pairs, Work(), CPU)
+    for precision, least in (("float32", 1 - 1e-5), ("auto", 0.99)):
+        found = embed_pairs(encoder, pairs, Work(precision=precision), torch.device("cuda"))
+        for modality, rows in exact.rows.items():
+            assert cosines(found.rows[modality], rows).min() > least
