@@ -10,7 +10,7 @@ import torch
 import transformers as tf
 from PIL import Image
 
-from mindgap.data.store import BadItem
+from mindgap.data.medium import BadItem
 from mindgap.embed.decode import decode_frames, decode_picture, decode_sound
 from mindgap.embed.pixels import Pixels
 

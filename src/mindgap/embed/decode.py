@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from mindgap.data.store import BadItem, short
+from mindgap.data.medium import BadItem, short
 
 
 def decode_picture(data: bytes) -> Image.Image:

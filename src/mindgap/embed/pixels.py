@@ -80,7 +80,7 @@ class Pixels:
         if not self.exact:
             return pixels.float()
         scale, offset = (v.to(pixels.device) for v in (self.scale, self.offset))
-        return torch.addcmul(offset, pixels.movedim(-1, -3).float(), scale)
+        return torch.addcmul(offset, pixels.movedim(-1, -3).contiguous().float(), scale)
 
     def _shape(self, picture: Image.Image) -> np.ndarray:
         width, height = picture.size

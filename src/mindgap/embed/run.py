@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from mindgap.data.store import BadItem
+from mindgap.data.medium import BadItem
 from mindgap.embed.encoders.base import Encoder, Inputs
 from mindgap.errors import UserError
 
