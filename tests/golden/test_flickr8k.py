@@ -51,7 +51,7 @@ def test_flickr8k_through_a_checkpoint(mirror, tmp_path):
     }
     build(tmp_path, definition, threads=2)
     encoder = load_encoder(make_checkpoint("clip", tmp_path / "clip"))
-    work = Work("all", batch_size=64, part_items=3000)
+    work = Work("all", batch_size=256, part_items=3000)
     found = embed_pairs(encoder, tmp_path / "out.parquet", work, torch.device("cpu"))
     assert found.rows["image"].shape == (8086, 24)
     assert found.rows["text"].shape == (40430, 24)
