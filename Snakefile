@@ -28,6 +28,7 @@ rule all:
         f"results/{RUN}/scorecard.md",
         expand("results/{run}/pairs/{dataset}.parquet", run=RUN, dataset=SETS),
         expand("results/{run}/figures/{name}", run=RUN, name=FIGURES),
+        expand("results/{run}/{name}", run=RUN, name=TABLES),
     localrule: True
 
 

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 from mindgap.cone.plan import cone_datasets
-from mindgap.config import check_config, check_files, check_set, expand_models, read_yaml
+from mindgap.config import check_checkpoint, check_config, check_files, check_set
+from mindgap.config import expand_models, read_yaml
 from mindgap.data.definitions import describe, find_files, find_inputs, record_of, sources
 from mindgap.data.kinds import snapshot_name
-from mindgap.data.sources import find_source
+from mindgap.data.sources import find_source, manifest
 from mindgap.digest import code_digest, tree_digest
 from mindgap.errors import UserError
 
@@ -25,6 +26,7 @@ try:
             find_source(SOURCES, model.options["source"], model.options["file"])
         if model.kind == "arrays":
             check_files(model, f"results/{config['run']}/embeddings")
+        check_checkpoint(model, f"results/{config['run']}/embeddings")
     SETS = list(dict.fromkeys([*config["select"]["datasets"], *cone_datasets(config)]))
     for name in SETS:
         check_set(name, config["datasets"][name], f"results/{config['run']}/pairs")
@@ -33,18 +35,23 @@ try:
 except UserError as error:
     sys.exit(f"error: {error}")
 
-# Nothing but the download rules touches the network.
+# Nothing but the download rules touches the network. Threads that wait give their core away: on a
+# shared machine the busy waiting of OpenMP makes small batches ten times slower.
 os.environ.update(HF_HUB_OFFLINE="1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 RUN = config["run"]
 FIGURES = []  # names below results/{run}/figures; each chapter adds its own
-ENCODERS = [name for name, model in MODELS.items() if model.kind == "clip"]
+TABLES = []  # names below results/{run} that no figure and no claim asks for
+ENCODERS = [name for name, model in MODELS.items() if model.embeds]
 SNAPSHOTS = {
     snapshot_name(options): {k: options.get(k) for k in ("name", "revision", "patterns")}
     for options in (config["datasets"][name] for name in SETS)
     if options["kind"] == "huggingface" and "name" in options
 }
 CARRIERS = [name for name in MODELS if name not in ENCODERS]
+SHARDS = config["embed"]["shards"]
+SHARDED = [name for name, count in SHARDS.items() if count > 1]
 
 
 def one_of(names):
@@ -70,11 +77,15 @@ def library(script):
     return code_digest(ROOT / "scripts" / f"{script}.py", ROOT / "src/mindgap")
 
 
-def each_embedding(pattern):
-    """Fill `{model}` and `{dataset}` of a pattern with every pair of this run."""
+def each_embedding(pattern, modalities=2):
+    """Fill `{model}` and `{dataset}` of a pattern with every pair of this run.
+
+    Only models of at least so many modalities: single towers have no gap.
+    """
     return [
         pattern.format(run=RUN, model=model.name, dataset=dataset)
         for model in MODELS.values()
+        if len(model.modalities) >= modalities
         for dataset in model.datasets
     ]
 
@@ -111,3 +122,27 @@ def shown_table(chapter, name):
     labels = {"what": f"{name}.csv", "kind": "table"}
     path = f"results/{{run}}/{chapter}/{name}.csv"
     return report(path, caption=caption(f"{chapter}_tables"), category=chapter, labels=labels)
+
+
+def checkpoint_files(wildcards):
+    """Files behind an encoder: the manifest of a fetched checkpoint, or the user's own files."""
+    options = MODELS[wildcards.model].options
+    if "checkpoint" in options:
+        return [manifest(options)]
+    folder = Path(options["folder"]) if "folder" in options else None
+    return sorted(str(p) for p in folder.iterdir() if p.is_file()) if folder else []
+
+
+def shards_of(pattern):
+    """Input function: a pattern with `{shard}` for every shard of a data set."""
+    return lambda w: [
+        pattern.format(**w, shard=f"{k}-of-{SHARDS[w.dataset]}") for k in range(SHARDS[w.dataset])
+    ]
+
+
+# The folder's name is not the checkpoint's, so the rule that fetches it looks it up.
+FETCHED = {
+    manifest(model.options): model.options
+    for model in MODELS.values()
+    if "checkpoint" in model.options
+}

@@ -1,31 +1,88 @@
 """What do the encoders make of the pairs?
 
 Writes results/{run}/embeddings/{model}/{dataset}.safetensors: one float32 tensor a modality, not
-normalised, row i beside row i, with its history in the header.
+normalised, row i beside row i, with its history in the header. A data set of several shards is
+embedded as {dataset}.{k}-of-{n}.safetensors, side by side, and then joined.
 """
+
+# No other chapter asks for the embeddings of every single tower.
+TABLES += [
+    f"embeddings/{model.name}/{dataset}.safetensors"
+    for model in MODELS.values()
+    for dataset in model.datasets
+    if len(model.modalities) == 1
+]
+
+
+ruleorder: join_shards > embed_pairs
+
+
+rule fetch_checkpoint:
+    """Fetch a checkpoint from the mirror or the hub, and record what it holds."""
+    output:
+        "data/models/{checkpoint}/{revision}/manifest.json",
+    log:
+        "data/.log/models/{checkpoint}/{revision}.log",
+    wildcard_constraints:
+        checkpoint="[^/]+",
+        revision="[^/]+",
+    localrule: True
+    params:
+        checkpoint=lambda w, output: FETCHED[output[0]]["checkpoint"],
+        revision=lambda w: w.revision,
+    script:
+        "../scripts/fetch_checkpoint.py"
 
 
 rule embed_pairs:
-    """Run an encoder over the pictures and captions of a data set."""
+    """Run an encoder over a data set, or over one shard of it."""
     input:
+        checkpoint_files,
         pairs="results/{run}/pairs/{dataset}.parquet",
     output:
-        "results/{run}/embeddings/{model}/{dataset}.safetensors",
+        embeddings="results/{run}/embeddings/{model}/{dataset}{shard}.safetensors",
+        failures="results/{run}/embeddings/{model}/{dataset}{shard}.failures.csv",
     log:
-        "results/{run}/logs/embed_pairs/{model}/{dataset}.log",
+        "results/{run}/logs/embed_pairs/{model}/{dataset}{shard}.log",
     benchmark:
-        "results/{run}/benchmarks/embed_pairs/{model}/{dataset}.tsv"
+        "results/{run}/benchmarks/embed_pairs/{model}/{dataset}{shard}.tsv"
     wildcard_constraints:
         model=one_of(ENCODERS),
+        shard=r"(\.\d+-of-\d+)?",
     threads: config["threads"]
     resources:
         gpu=1,
     params:
         library=library("embed_pairs"),
         options=lambda w: MODELS[w.model].options,
+        manifest=lambda w: manifest(MODELS[w.model].options),
+        shard=lambda w: [int(n) for n in re.findall(r"\d+", w.shard)] or [0, 1],
+        work={k: config["embed"][k] for k in ("precision", "part_items")},
         device=config["device"],
     script:
         "../scripts/embed_pairs.py"
+
+
+rule join_shards:
+    """Put the shards of a data set into one file, row after row."""
+    input:
+        embeddings=shards_of("results/{run}/embeddings/{model}/{dataset}.{shard}.safetensors"),
+        failures=shards_of("results/{run}/embeddings/{model}/{dataset}.{shard}.failures.csv"),
+    output:
+        embeddings="results/{run}/embeddings/{model}/{dataset}.safetensors",
+        failures="results/{run}/embeddings/{model}/{dataset}.failures.csv",
+    log:
+        "results/{run}/logs/join_shards/{model}/{dataset}.log",
+    benchmark:
+        "results/{run}/benchmarks/join_shards/{model}/{dataset}.tsv"
+    wildcard_constraints:
+        model=one_of(ENCODERS),
+        dataset=one_of(SHARDED),
+    params:
+        library=library("join_shards"),
+        most=config["embed"]["join_items"],
+    script:
+        "../scripts/join_shards.py"
 
 
 rule import_embeddings:

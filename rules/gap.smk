@@ -6,6 +6,12 @@ projection.csv (two-dimensional points), and the figures that read them.
 
 FIGURES += [f"figure1_{method}.png" for method in config["gap"]["projection"]["methods"]]
 FIGURES += ["cosines.png"]
+TABLES += [
+    f"gap/parts/{model.name}/{dataset}.sharded.csv"
+    for model in MODELS.values()
+    for dataset in model.datasets
+    if model.embeds and dataset in SHARDED and len(model.modalities) == 2
+]
 
 
 rule measure_gap:
@@ -28,6 +34,46 @@ rule measure_gap:
         weights=lambda w: MODELS[w.model].weights,
     script:
         "../scripts/measure_gap.py"
+
+
+rule sum_shard:
+    """Sum up one shard of a set, so that the set need never be in one memory."""
+    input:
+        "results/{run}/embeddings/{model}/{dataset}.{shard}.safetensors",
+    output:
+        "results/{run}/gap/parts/{model}/{dataset}.{shard}.sums.safetensors",
+    log:
+        "results/{run}/logs/sum_shard/{model}/{dataset}.{shard}.log",
+    benchmark:
+        "results/{run}/benchmarks/sum_shard/{model}/{dataset}.{shard}.tsv"
+    wildcard_constraints:
+        shard=r"\d+-of-\d+",
+    threads: config["threads"]
+    params:
+        library=library("sum_shard"),
+    script:
+        "../scripts/sum_shard.py"
+
+
+rule merge_sums:
+    """Measure the gap of a sharded set from the sums of its shards, exactly."""
+    input:
+        sums=shards_of("results/{run}/gap/parts/{model}/{dataset}.{shard}.sums.safetensors"),
+        embeddings=shards_of("results/{run}/embeddings/{model}/{dataset}.{shard}.safetensors"),
+    output:
+        measures="results/{run}/gap/parts/{model}/{dataset}.sharded.csv",
+        cosines="results/{run}/gap/parts/{model}/{dataset}.sharded.cosines.csv",
+    log:
+        "results/{run}/logs/merge_sums/{model}/{dataset}.log",
+    benchmark:
+        "results/{run}/benchmarks/merge_sums/{model}/{dataset}.tsv"
+    threads: config["threads"]
+    params:
+        library=library("merge_sums"),
+        tile_items=config["embed"]["tile_items"],
+        bins=config["gap"]["bins"],
+    script:
+        "../scripts/merge_sums.py"
 
 
 rule project_pairs:

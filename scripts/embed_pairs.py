@@ -1,49 +1,51 @@
-"""Embed the pairs of a data set."""
+"""Embed the pairs of a data set, or one shard of them."""
 
 import logging
-import platform
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+import pandas as pd
 import torch
-import transformers
 
-from mindgap import __version__
-from mindgap.embed.encode import choose_device, embed_clip
-from mindgap.embed.store import check_pairs, save_embeddings
-from mindgap.files import sha256
+from mindgap.data.pairs import count_rows
+from mindgap.embed.encode import choose_device, make_encoder
+from mindgap.embed.extract import Work, discard, extract, shard_range
+from mindgap.embed.history import digest, find_checkpoint, history
+from mindgap.embed.store import check_pairs, plain_items, save_embeddings
+from mindgap.files import write_csv
 from mindgap.job import run
 
 
 def main(job):
     """Run the encoder and save its embeddings with their history."""
     torch.set_num_threads(job.threads)
-    options = job.params.options
-    device = choose_device(job.params.device)
-    logging.info("on %s", device)
-    embeddings = embed_clip(
-        job.input.pairs,
-        options["architecture"],
-        options["seed"],
-        options["captions"],
-        options["batch_size"],
-        device,
+    options, device = job.params.options, choose_device(job.params.device)
+    work = Work(options["captions"], options["batch_size"], threads=job.threads, **job.params.work)
+    rows = shard_range(count_rows(job.input.pairs), *job.params.shard)
+    folder, checkpoint = find_checkpoint(options, job.params.manifest)
+    encoder = make_encoder(options, folder)
+    about = history(
+        encoder,
+        model=job.wildcards.model,
+        dataset=job.wildcards.dataset,
+        pairs=job.input.pairs,
+        rows=rows,
+        options=options,
+        checkpoint=checkpoint,
+        device=device,
+        precision=work.precision,
     )
-    about = {
-        "model": job.wildcards.model,
-        "dataset": job.wildcards.dataset,
-        "dataset_sha256": sha256(job.input.pairs),
-        "modalities": list(embeddings.rows),
-        "options": dict(options),
-        "device": str(device),
-        "versions": {
-            "mindgap": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        },
-    }
+    logging.info("rows %d to %d on %s in %s", *rows, device, about["precision"])
+    parts = f"{job.output.embeddings}.parts"
+    key = digest(about, asdict(work), job.params.library)
+    found, failures = extract(encoder, job.input.pairs, *rows, work, device, parts, key)
+    logging.info("%d items in, %d failed", rows[1] - rows[0], len(failures))
+    items = plain_items(found.items) if job.params.shard == [0, 1] else found.items
+    embeddings = replace(found, items=items, about={**about, "failed": len(failures)})
     check_pairs(embeddings, job.wildcards.model)
-    save_embeddings(job.output[0], replace(embeddings, about=about))
+    table = pd.DataFrame([asdict(one) for one in failures], columns=["row", "id", "reason"])
+    write_csv(job.output.failures, table)
+    save_embeddings(job.output.embeddings, embeddings)
+    discard(parts)
 
 
 if __name__ == "__main__":

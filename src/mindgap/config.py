@@ -26,6 +26,12 @@ class Model:
     weights: str
     datasets: tuple[str, ...]
     options: dict[str, Any] = field(hash=False)
+    modalities: tuple[str, ...] = ("image", "text")
+
+    @property
+    def embeds(self) -> bool:
+        """Whether the run embeds with this model; others bring their embeddings along."""
+        return self.kind in ("clip", "encoder")
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -138,22 +144,29 @@ def expand_models(config: dict[str, Any]) -> list[Model]:
     for name in config["select"]["models"]:
         options = config["models"][name]
         kind, label = options["kind"], options.get("label", name)
+        if kind == "encoder":
+            options = _encoder_options(name, options)
         weights = options.get("weights", "trained")
-        if kind == "clip":
-            datasets = _fitting(name, ("image", "text"), config)
-            models += [
-                Model(f"{name}_s{seed}", kind, label, weights, datasets, {**options, "seed": seed})
-                for seed in options["seeds"]
-            ]
+        embedded = tuple(options.get("modalities", ("image", "text")))
+        if kind in ("clip", "encoder"):
+            datasets = _fitting(name, embedded, config)
+            one = (kind, label, weights, datasets)
+            if weights == "random":
+                models += [
+                    Model(f"{name}_s{seed}", *one, {**options, "seed": seed}, embedded)
+                    for seed in options["seeds"]
+                ]
+            else:
+                models.append(Model(name, *one, options, embedded))
         else:
             dataset = options.get("dataset", "own")
-            models.append(Model(name, kind, label, weights, (dataset,), options))
+            models.append(Model(name, kind, label, weights, (dataset,), options, embedded))
     names = [model.name for model in models]
     if twice := {name for name in names if names.count(name) > 1}:
         raise UserError(f"config: two models are called {min(twice)!r}; rename one")
     for model in models:
         for dataset in model.datasets:
-            if model.kind != "clip" and dataset in config["select"]["datasets"]:
+            if not model.embeds and dataset in config["select"]["datasets"]:
                 raise UserError(
                     f"config: the model {model.name!r} brings a data set called {dataset!r}, "
                     "but a selected data set has that name; rename one"
@@ -161,12 +174,40 @@ def expand_models(config: dict[str, Any]) -> list[Model]:
     return models
 
 
+def _encoder_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Options of a model of the kind `encoder`, with what was left out."""
+    where = f"config: models.{name}"
+    if ("checkpoint" in options) == ("folder" in options):
+        raise UserError(f"{where}: give either checkpoint (a name on the hub) or folder (a path)")
+    if "revision" in options and "folder" in options:
+        raise UserError(f"{where}: a folder has no revision; give checkpoint or leave it out")
+    defaults = {"weights": "trained", "captions": "first", "batch_size": 32}
+    if "checkpoint" in options:
+        defaults["revision"] = "main"
+    options = {**defaults, "modalities": ["image", "text"], **options}
+    if (options["weights"] == "random") != ("seeds" in options):
+        raise UserError(f"{where}: seeds belong to weights: random, which needs at least one")
+    return options
+
+
 def _fitting(name: str, wanted: tuple[str, ...], config: dict[str, Any]) -> tuple[str, ...]:
-    """Selected data sets that have the modalities of an encoder."""
-    names = config["select"]["datasets"]
+    """Selected data sets that an encoder embeds.
+
+    Those that have its modalities, and that its `datasets` names if it has any.
+    """
+    only = config["models"][name].get("datasets")
+    for dataset in only or ():
+        if dataset not in config["datasets"]:
+            near = _nearest(dataset, config["datasets"])
+            raise UserError(
+                f"config: models.{name}.datasets names {dataset!r}, which is not defined{near}"
+            )
+    names = [d for d in config["select"]["datasets"] if only is None or d in only]
     fitting = tuple(d for d in names if set(wanted) <= set(modalities(config["datasets"][d])))
     if not fitting:
-        have = "is empty" if not names else "has none with them"
+        have = "has none with them"
+        if not names:
+            have = "is empty" if only is None else f"has none of {', '.join(only)}"
         raise UserError(
             f"config: the model {name!r} embeds {' and '.join(wanted)}, but select.datasets {have}"
         )
@@ -179,6 +220,14 @@ def check_files(model: Model, done: str | Path) -> None:
         return
     for modality, address in model.options["modalities"].items():
         _exists(address.partition("#")[0], f"models.{model.name}.modalities.{modality}")
+
+
+def check_checkpoint(model: Model, done: str | Path) -> None:
+    """Refuse a model whose own checkpoint is missing, unless its embeddings are there."""
+    if "folder" in model.options and not all(
+        (Path(done) / model.name / f"{d}.safetensors").exists() for d in model.datasets
+    ):
+        _exists(f"{model.options['folder']}/config.json", f"models.{model.name}.folder")
 
 
 def check_set(name: str, definition: dict[str, Any], done: str | Path) -> None:

@@ -370,7 +370,8 @@ def test_separation_tables_hold_sets_that_all_members_saw(stacks):
 def test_mlp_is_one_network_a_seed_on_the_same_rows():
     found = embed_mlp(3, 24, [5, 6], 10, 0, 1)["noise/vector"]
     assert found.shape == (2, 10, 24)
-    np.testing.assert_array_equal(found[1], embed_mlp(3, 24, [6], 10, 0, 1)["noise/vector"][0])
+    alone = embed_mlp(3, 24, [6], 10, 0, 1)["noise/vector"][0]
+    np.testing.assert_allclose(found[1], alone, atol=1e-5)
     assert (found >= 0).all()
     assert separation_row(found, 100, 0)["naming"] == 1
 

@@ -120,3 +120,61 @@ def test_every_shipped_config_is_valid_over_the_default(root, schema):
         update_config(config, read_yaml(path))
         check_config(config, schema)
         expand_models(config)
+
+
+def encoder(config, **options):
+    config["models"]["mine"] = {"kind": "encoder", **options}
+    config["select"]["models"] = ["mine"]
+    return config
+
+
+def test_an_encoder_needs_two_words(config, schema):
+    encoder(config, folder="some/where")
+    check_config(config, schema)
+    (model,) = expand_models(config)
+    assert (model.name, model.weights, model.modalities) == ("mine", "trained", ("image", "text"))
+    assert model.datasets == ("shapes", "digits")
+    assert model.embeds
+
+
+def test_random_weights_are_one_model_a_seed(config, schema):
+    encoder(config, checkpoint="org/name", weights="random", seeds=[1, 7], modalities=["image"])
+    check_config(config, schema)
+    models = expand_models(config)
+    assert [m.name for m in models] == ["mine_s1", "mine_s7"]
+    assert models[1].options["seed"] == 7
+    assert models[1].options["revision"] == "main"
+    assert models[0].modalities == ("image",)
+
+
+def test_an_encoder_embeds_the_sets_that_fit_and_that_it_names(config):
+    encoder(config, folder="x", modalities=["audio", "text"])
+    assert [m.datasets for m in expand_models(config)] == [("shapes",)]
+    encoder(config, folder="x", datasets=["digits"])
+    assert [m.datasets for m in expand_models(config)] == [("digits",)]
+    with pytest.raises(UserError, match=r"datasets names 'digit', .*did you mean 'digits'"):
+        expand_models(encoder(config, folder="x", datasets=["digit"]))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({}, "give either checkpoint (a name on the hub) or folder (a path)"),
+        ({"folder": "x", "checkpoint": "y"}, "give either checkpoint"),
+        ({"folder": "x", "revision": "main"}, "a folder has no revision"),
+        ({"folder": "x", "weights": "random"}, "seeds belong to weights: random"),
+        ({"folder": "x", "seeds": [1]}, "seeds belong to weights: random"),
+    ],
+)
+def test_contradictions_of_an_encoder_are_refused(config, schema, options, sentence):
+    encoder(config, **options)
+    check_config(config, schema)
+    with pytest.raises(UserError) as error:
+        expand_models(config)
+    assert sentence in str(error.value)
+
+
+def test_a_name_that_is_none_of_the_hub_is_refused(config, schema):
+    encoder(config, checkpoint="../../etc/passwd")
+    with pytest.raises(UserError, match="mine"):
+        check_config(config, schema)

@@ -9,7 +9,9 @@ from transformers import CLIPModel
 from mindgap.data.pairs import write_pairs
 from mindgap.data.sets import build_pairs
 from mindgap.embed import clip
-from mindgap.embed.encode import choose_captions, embed_clip
+from mindgap.embed.encode import RandomClip, embed_pairs
+from mindgap.embed.encoders.base import vectors
+from mindgap.embed.extract import Work, choose_captions
 from mindgap.errors import UserError
 from mindgap.gap.cosines import mean_cosine, unit_rows
 from mindgap.gap.measures import modality_gap
@@ -72,7 +74,7 @@ def test_cones_and_gap_on_noise_lie_in_the_published_band(vit_b_32):
     with torch.inference_mode():
         image = vit_b_32.get_image_features(pixel_values=pixels)
         text = vit_b_32.get_text_features(input_ids=tokens)
-    image, text = (unit_rows(clip._vectors(v)) for v in (image, text))
+    image, text = (unit_rows(vectors(v).numpy()) for v in (image, text))
     assert 0.92 < mean_cosine(image) < 0.95
     assert 0.35 < mean_cosine(text) < 0.50
     assert 1.10 < modality_gap(image, text) < 1.25
@@ -107,15 +109,20 @@ def test_tokens():
 
 
 def test_shorter_padding_changes_nothing():
-    model = clip.random_clip("tiny", 0)
-    alone = clip.encode_texts(model, ["a red circle"])
-    beside = clip.encode_texts(model, ["a red circle", "a very long caption " * 12])
+    encoder = RandomClip("tiny", 0)
+
+    @torch.inference_mode()
+    def embed(*texts):
+        return encoder.encode("text", encoder.collate("text", list(texts))).numpy()
+
+    alone = embed("a red circle")
+    beside = embed("a red circle", "a very long caption " * 12)
     np.testing.assert_allclose(alone[0], beside[0], atol=1e-5)
     full = np.zeros((1, 77), np.int64)
     tokens = clip.tokenise(["a red circle"])
     full[0, : tokens.shape[1]] = tokens
     with torch.inference_mode():
-        padded = clip._vectors(model.get_text_features(input_ids=torch.from_numpy(full)))
+        padded = encoder.encode("text", {"input_ids": torch.from_numpy(full)}).numpy()
     np.testing.assert_allclose(alone, padded, atol=1e-5)
 
 
@@ -143,15 +150,19 @@ def test_preprocessing_agrees_with_the_library():
 def test_batch_size_and_caption_choice(tmp_path):
     pairs = tmp_path / "pairs.parquet"
     build_pairs(pairs, {"kind": "shapes", "items": 13, "size": 32, "frames": 2, "seed": 0})
-    one, many = (embed_clip(pairs, "tiny", 0, "first", size, CPU) for size in (1, 64))
+
+    def embed(captions, size):
+        return embed_pairs(RandomClip("tiny", 0), pairs, Work(captions, size), CPU)
+
+    one, many = (embed("first", size) for size in (1, 64))
     for modality in ("image", "text"):
         np.testing.assert_allclose(one.rows[modality], many.rows[modality], atol=1e-5)
         assert many.rows[modality].shape == (13, 64)
-    every = embed_clip(pairs, "tiny", 0, "all", 5, CPU)
+    every = embed("all", 5)
     assert every.rows["text"].shape == (26, 64)
     np.testing.assert_array_equal(every.items["text"], np.repeat(np.arange(13), 2))
     np.testing.assert_allclose(every.first("text"), many.rows["text"], atol=1e-5)
-    last = embed_clip(pairs, "tiny", 0, "last", 5, CPU)
+    last = embed("last", 5)
     np.testing.assert_allclose(last.rows["text"], every.rows["text"][1::2], atol=1e-5)
 
 
@@ -169,4 +180,4 @@ def test_an_item_without_a_caption_is_refused(tmp_path):
         tmp_path / "p.parquet", [{"id": ["a", "b"], "image": [picture] * 2, "text": [["x"], []]}]
     )
     with pytest.raises(UserError, match="no caption"):
-        embed_clip(tmp_path / "p.parquet", "tiny", 0, "first", 2, CPU)
+        embed_pairs(RandomClip("tiny", 0), tmp_path / "p.parquet", Work("first", 2), CPU)

@@ -100,10 +100,11 @@ def read_pairs(path: str | Path, columns: list[str], rows: int = 512) -> Iterabl
             raise UserError(
                 f"{path} has no column {name!r} (it has: {', '.join(file.schema_arrow.names)})"
             )
-    return _resolved(file.iter_batches(batch_size=rows, columns=columns))
+    return resolved(file.iter_batches(batch_size=rows, columns=columns))
 
 
-def _resolved(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def resolved(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Record batches with the bytes of media in place of references to them."""
     stores: dict[str, MediaStore] = {}
     for batch in batches:
         for i, field in enumerate(batch.schema):

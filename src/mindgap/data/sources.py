@@ -45,6 +45,11 @@ class Source:
         return self.sha256 or self.md5
 
 
+def checkpoint_folder(checkpoint: str, revision: str) -> str:
+    """Folder of a checkpoint below `data/models`, and below a mirror: org--name/revision."""
+    return f"{checkpoint.replace('/', '--')}/{revision}"
+
+
 def find_source(sources: dict[str, Any], source: str, filename: str) -> Source:
     """Return the row of `workflow/sources.yaml` for one file."""
     if source not in sources:
@@ -63,4 +68,13 @@ def find_source(sources: dict[str, Any], source: str, filename: str) -> Source:
         row.get("md5"),
         None if url else sources[source]["obtain"],
         row.get("layout"),
+    )
+
+
+def manifest(options: dict[str, Any]) -> str | None:
+    """Manifest of the checkpoint that a model's options name on the hub; None for other models."""
+    if "checkpoint" not in options:
+        return None
+    return (
+        f"data/models/{checkpoint_folder(options['checkpoint'], options['revision'])}/manifest.json"
     )

@@ -156,24 +156,3 @@ def tokenise(texts: list[str], context: int = 77) -> np.ndarray:
     for row, ids in zip(tokens, rows, strict=True):
         row[: len(ids)] = ids
     return tokens
-
-
-@torch.inference_mode()
-def encode_images(model: CLIPModel, pictures: list[Image.Image]) -> np.ndarray:
-    """Embed a batch of pictures: float32 of shape (n, d), not normalised."""
-    size = model.config.vision_config.image_size
-    pixels = torch.from_numpy(np.stack([preprocess(picture, size) for picture in pictures]))
-    return _vectors(model.get_image_features(pixel_values=pixels.to(model.device)))
-
-
-@torch.inference_mode()
-def encode_texts(model: CLIPModel, texts: list[str]) -> np.ndarray:
-    """Embed a batch of texts: float32 of shape (n, d), not normalised."""
-    tokens = torch.from_numpy(tokenise(texts, model.config.text_config.max_position_embeddings))
-    return _vectors(model.get_text_features(input_ids=tokens.to(model.device)))
-
-
-def _vectors(output: object) -> np.ndarray:
-    """Return the (n, d) vectors; newer releases of the library wrap them in an output object."""
-    vectors = getattr(output, "pooler_output", output)
-    return vectors.float().cpu().numpy()

@@ -1,19 +1,21 @@
-"""Stream a pairs file through an encoder."""
+"""From a model's options to its embeddings of a pairs file."""
 
 from __future__ import annotations
 
-import io
+import tempfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
-from tqdm import tqdm
 
-from mindgap.data.pairs import count_rows, read_pairs
-from mindgap.embed.clip import encode_images, encode_texts, random_clip
-from mindgap.embed.store import Embeddings
-from mindgap.errors import UserError
+from mindgap.data.pairs import count_rows
+from mindgap.embed import clip
+from mindgap.embed.decode import decode_picture
+from mindgap.embed.encoders.base import Encoder, Inputs, vectors
+from mindgap.embed.extract import Work, extract
+from mindgap.embed.store import Embeddings, plain_items
 
 
 def choose_device(name: str) -> torch.device:
@@ -25,40 +27,70 @@ def choose_device(name: str) -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def choose_captions(captions: list[str], which: str) -> list[str]:
-    """Captions of one item to embed: `first`, `last` or `all`."""
-    if not captions:
-        raise UserError("an item has no caption; give it one or remove it from the pairs")
-    return {"first": captions[:1], "last": captions[-1:], "all": captions}[which]
+class RandomClip:
+    """The kind `clip`: OpenAI's architecture and initialiser, without files or a vocabulary."""
+
+    modalities = ("image", "text")
+
+    def __init__(self, architecture: str, seed: int) -> None:
+        self.model = clip.random_clip(architecture, seed)
+        self.dimension = self.model.config.projection_dim
+        self.context = self.model.config.text_config.max_position_embeddings
+        self.facts: dict[str, Any] = {
+            "model_type": "clip",
+            "dimension": self.dimension,
+            "activation_image": self.model.config.vision_config.hidden_act,
+            "activation_text": self.model.config.text_config.hidden_act,
+            "initialiser": "OpenAI's model definition",
+            "tokenizer": "checksums of words",
+        }
+
+    def to(self, device: torch.device) -> RandomClip:
+        """Move the model to a device."""
+        self.model.to(device)
+        return self
+
+    def preprocess(self, modality: str, value: Any) -> Any:
+        """Decode one item."""
+        if modality == "text":
+            return value
+        return clip.preprocess(decode_picture(value), self.model.config.vision_config.image_size)
+
+    def collate(self, modality: str, items: list[Any]) -> Inputs:
+        """Put preprocessed items into one batch."""
+        if modality == "text":
+            return {"input_ids": torch.from_numpy(clip.tokenise(items, self.context))}
+        return {"pixel_values": torch.from_numpy(np.stack(items))}
+
+    def encode(self, modality: str, inputs: Inputs) -> torch.Tensor:
+        """Vectors of a batch."""
+        run = self.model.get_text_features if modality == "text" else self.model.get_image_features
+        return vectors(run(**inputs))
 
 
-def embed_clip(
-    pairs: str | Path,
-    architecture: str,
-    seed: int,
-    captions: str,
-    batch_size: int,
-    device: torch.device,
+def make_encoder(options: dict[str, Any], folder: str | Path | None = None) -> Encoder:
+    """Encoder of a model of the kind `clip` or `encoder`; the latter lies in `folder`."""
+    if options["kind"] == "clip":
+        return RandomClip(options["architecture"], options["seed"])
+    # Imported late: the adapters and their model classes are the larger part of the import.
+    from mindgap.embed.encoders.load import load_encoder
+
+    return load_encoder(
+        folder,
+        options["weights"],
+        options.get("seed"),
+        tuple(options["modalities"]),
+        options.get("expect"),
+    )
+
+
+def embed_pairs(
+    encoder: Encoder, pairs: str | Path, work: Work, device: torch.device
 ) -> Embeddings:
-    """Embed the pictures and captions of a pairs file with a randomly initialised CLIP model.
-
-    Rows come out in the file's order; with `captions="all"` the item of each caption stands beside
-    the text rows.
-    """
-    model = random_clip(architecture, seed).to(device)
-    images, texts, items, done = [], [], [], 0
-    with tqdm(total=count_rows(pairs), unit=" items", desc=f"embed on {device}") as bar:
-        for batch in read_pairs(pairs, ["image", "text"], rows=batch_size):
-            pictures = [Image.open(io.BytesIO(b.as_py())) for b in batch["image"]]
-            images.append(encode_images(model, pictures))
-            chosen = [choose_captions(c.as_py(), captions) for c in batch["text"]]
-            items += [done + i for i, some in enumerate(chosen) for _ in some]
-            done += len(batch)
-            flat = [text for some in chosen for text in some]
-            texts += [
-                encode_texts(model, flat[i : i + batch_size])
-                for i in range(0, len(flat), batch_size)
-            ]
-            bar.update(len(batch))
-    index = {"text": np.array(items, np.int64)} if captions == "all" else {}
-    return Embeddings({"image": np.concatenate(images), "text": np.concatenate(texts)}, index)
+    """Embed a whole pairs file at once, for a notebook or a test."""
+    with tempfile.TemporaryDirectory() as folder:
+        found, failures = extract(
+            encoder, pairs, 0, count_rows(pairs), work, device, folder, "whole"
+        )
+    about = {"modalities": list(found.rows), "failures": [vars(one) for one in failures]}
+    return replace(found, items=plain_items(found.items), about=about)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,12 +102,30 @@ def check_pairs(embeddings: Embeddings, name: str) -> None:
         )
 
 
-def save_embeddings(path: str | Path, embeddings: Embeddings) -> None:
-    """Write a safetensors file, whole or not at all."""
+def join(parts: Iterable[Embeddings]) -> Embeddings:
+    """Put parts of one set together, row after row; every part says which items it holds."""
+    parts = list(parts)
+    names = list(parts[0].rows)
+    return Embeddings(
+        {m: np.concatenate([part.rows[m] for part in parts]) for m in names},
+        {m: np.concatenate([part.items[m] for part in parts]) for m in names},
+        parts[0].about,
+    )
+
+
+def plain_items(items: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Drop an index that says nothing: where row i is item i."""
+    return {m: i for m, i in items.items() if not np.array_equal(i, np.arange(len(i)))}
+
+
+def save_embeddings(
+    path: str | Path, embeddings: Embeddings, more: dict[str, Any] | None = None
+) -> None:
+    """Write a safetensors file, whole or not at all; `more` goes into the header too."""
     tensors = {m: np.ascontiguousarray(r, np.float32) for m, r in embeddings.rows.items()}
     tensors |= {m + _ITEMS: np.asarray(i, np.int64) for m, i in embeddings.items.items()}
     # One metadata key: the format keeps several in no fixed order, and bytes should repeat.
-    header = {"mindgap": json.dumps(embeddings.about, sort_keys=True)}
+    header = {"mindgap": json.dumps({**embeddings.about, **(more or {})}, sort_keys=True)}
     with replacing(path) as part:
         save_file(tensors, part, metadata=header)
 

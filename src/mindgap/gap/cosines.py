@@ -103,6 +103,27 @@ def cross_statistics(
     return _collect(x, y, jobs, bins, tile, threads)
 
 
+def all_statistics(
+    x: np.ndarray, y: np.ndarray, bins: int, tile: int = TILE, threads: int = 1
+) -> PairStatistics:
+    """Statistics over all pairs of a row of `x` with a row of `y`, say of two shards."""
+    jobs = ((i, j, 0) for i in range(0, len(x), tile) for j in range(0, len(y), tile))
+    return _collect(x, y, jobs, bins, tile, threads)
+
+
+def merge_statistics(parts: list[PairStatistics]) -> PairStatistics:
+    """Statistics of all pairs of several disjoint sets of pairs."""
+    pairs = sum(part.pairs for part in parts)
+    potential = sum(part.pairs * np.exp(part.uniformity) for part in parts)
+    return PairStatistics(
+        pairs,
+        min(part.minimum for part in parts),
+        max(part.maximum for part in parts),
+        float(np.log(potential / pairs)),
+        np.sum([part.counts for part in parts], axis=0),
+    )
+
+
 def histogram(cosines: np.ndarray, bins: int) -> np.ndarray:
     """Count cosines in equal bins between -1 and 1; rounding beyond the ends falls inside."""
     square = np.ascontiguousarray(cosines, np.float64).reshape(1, -1)

@@ -16,6 +16,7 @@ from typing import Any
 from mindgap.config import expand_models, merge, read_yaml
 from mindgap.data.definitions import describe, modalities, sources
 from mindgap.data.kinds import snapshot_name
+from mindgap.data.sources import checkpoint_folder
 
 #: Sizes of embeddings that no earlier run has made: float32 of this many dimensions.
 DIMENSIONS = 512
@@ -69,19 +70,27 @@ def list_downloads(config: dict[str, Any], table: dict[str, Any]) -> list[dict[s
                 "obtain": None if free else table[source]["obtain"],
             }
         )
+    hub = {}
     for name in config["select"]["datasets"]:
         options = config["datasets"][name]
         if options["kind"] == "huggingface" and "name" in options:
-            there = Path(f"data/hub/{snapshot_name(options)}.json").exists()
-            rows.append(
-                {
-                    "file": f"hub: {options['name']}@{options['revision']}",
-                    "bytes": None,
-                    "licence": "see its card",
-                    "state": "is there" if there else "to download",
-                    "obtain": None,
-                }
-            )
+            file = f"hub: {options['name']}@{options['revision']}"
+            hub[file] = f"data/hub/{snapshot_name(options)}.json"
+    for model in expand_models(config):
+        if "checkpoint" in model.options:
+            checkpoint, revision = model.options["checkpoint"], model.options["revision"]
+            folder = checkpoint_folder(checkpoint, revision)
+            hub[f"hub: {checkpoint}@{revision}"] = f"data/models/{folder}/manifest.json"
+    rows += [
+        {
+            "file": file,
+            "bytes": None,
+            "licence": "see its card",
+            "state": "is there" if Path(record).exists() else "to download",
+            "obtain": None,
+        }
+        for file, record in hub.items()
+    ]
     return rows
 
 

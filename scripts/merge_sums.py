@@ -1,0 +1,53 @@
+"""Measure the gap of a sharded set from the sums of its shards."""
+
+from functools import partial, reduce
+from operator import add
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file
+
+from mindgap.embed.store import load_embeddings
+from mindgap.files import write_csv
+from mindgap.gap.cosines import unit_rows
+from mindgap.gap.sums import PairSums, measures_of_sums, tiled_statistics
+from mindgap.job import run
+
+
+def read_sums(path):
+    """Sums of one shard."""
+    found = load_file(path)
+    single = {k: found.pop(k)[0].item() for k in ("n", "matched", "distance")}
+    return PairSums(**found, **single)
+
+
+def read_rows(path):
+    """Unit rows of both modalities of one shard."""
+    embeddings = load_embeddings(path)
+    return tuple(unit_rows(embeddings.first(m)) for m in embeddings.rows)
+
+
+def main(job):
+    """Write one row of measures; histograms and extremes where the set is small enough."""
+    row = measures_of_sums(reduce(add, map(read_sums, job.input.sums)))
+    key, bins = {k: job.wildcards[k] for k in ("model", "dataset")}, job.params.bins
+    counted = {}
+    if row["n"] <= job.params.tile_items:
+        shards = [partial(read_rows, path) for path in job.input.embeddings]
+        counted = tiled_statistics(shards, bins, job.threads)
+        row |= {f"cosine_min_{side}": counted[side].minimum for side in ("a", "b")}
+        row |= {f"uniformity_{side}": counted[side].uniformity for side in ("a", "b")}
+        row |= {"cosine_max_unmatched": counted["unmatched"].maximum}
+    write_csv(job.output.measures, pd.DataFrame([{**key, "shards": len(job.input.sums), **row}]))
+    edges = np.linspace(-1, 1, bins + 1)
+    ends = {"low": edges[:-1], "high": edges[1:]}
+    parts = [
+        pd.DataFrame({**key, "pairs": kind, **ends, "count": one.counts})
+        for kind, one in counted.items()
+    ]
+    empty = pd.DataFrame(columns=[*key, "pairs", *ends, "count"])
+    write_csv(job.output.cosines, pd.concat(parts) if parts else empty)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821
