@@ -17,6 +17,7 @@ include: "rules/embed.smk"
 include: "rules/gap.smk"
 include: "rules/cone.smk"
 include: "rules/shift.smk"
+include: "rules/train.smk"
 include: "rules/report.smk"
 
 

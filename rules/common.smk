@@ -2,17 +2,19 @@
 
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
 from mindgap.cone.plan import cone_datasets
 from mindgap.config import check_checkpoint, check_config, check_files, check_set
 from mindgap.config import expand_models, read_yaml
-from mindgap.data.definitions import describe, find_files, find_inputs, record_of, sources
+from mindgap.data.definitions import describe, find_files, find_inputs, sources
 from mindgap.data.kinds import snapshot_name
-from mindgap.data.sources import find_source, manifest
+from mindgap.data.sources import carried_files, expected_sum, find_source, manifest
 from mindgap.digest import code_digest, tree_digest
 from mindgap.errors import UserError
+from mindgap.train.trainings import check_models, expand_trainings, needed_sets, outputs_of
 
 ROOT = Path(workflow.basedir)
 
@@ -27,7 +29,11 @@ try:
         if model.kind == "arrays":
             check_files(model, f"results/{config['run']}/embeddings")
         check_checkpoint(model, f"results/{config['run']}/embeddings")
-    SETS = list(dict.fromkeys([*config["select"]["datasets"], *cone_datasets(config)]))
+    TRAININGS = expand_trainings(config)
+    SETS = [*config["select"]["datasets"], *cone_datasets(config), *needed_sets(TRAININGS)]
+    SETS += [d for model in MODELS.values() if model.embeds for d in model.datasets]
+    SETS = list(dict.fromkeys(SETS))
+    check_models(MODELS.values(), TRAININGS)
     for name in SETS:
         check_set(name, config["datasets"][name], f"results/{config['run']}/pairs")
         for place in sources(config["datasets"][name]):
@@ -40,6 +46,8 @@ except UserError as error:
 os.environ.update(HF_HUB_OFFLINE="1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# Jobs share an accelerator one at a time; where there is none they share the cores alone.
+GPU = int(config["device"] not in ("auto", "cpu") or shutil.which("nvidia-smi") is not None)
 RUN = config["run"]
 FIGURES = []  # names below results/{run}/figures; each chapter adds its own
 TABLES = []  # names below results/{run} that no figure and no claim asks for
@@ -97,21 +105,6 @@ def reader(definition):
     return code_digest(file, ROOT / "src/mindgap") if name else None
 
 
-def carried_files(options, records=False):
-    """Files behind a model that brings its own embeddings, or the records of downloaded ones."""
-    if "source" in options:
-        place = options["source"], options["file"]
-        return [record_of(*place) if records else "data/{}/{}".format(*place)]
-    return [address.partition("#")[0] for address in options["modalities"].values()]
-
-
-def expected_sum(options):
-    """Checksum that sources.yaml gives for a model's feature file; None for a user's own files."""
-    if "source" in options:
-        return find_source(SOURCES, options["source"], options["file"]).sha256
-    return None
-
-
 def caption(name):
     """Path of a caption of the report."""
     return str(ROOT / f"workflow/report/{name}.rst")
@@ -129,6 +122,8 @@ def checkpoint_files(wildcards):
     options = MODELS[wildcards.model].options
     if "checkpoint" in options:
         return [manifest(options)]
+    if MODELS[wildcards.model].kind == "trained":
+        return outputs_of(options["training"], RUN)
     folder = Path(options["folder"]) if "folder" in options else None
     return sorted(str(p) for p in folder.iterdir() if p.is_file()) if folder else []
 

@@ -31,7 +31,7 @@ rule embed_initialisations:
         tower=one_of(TOWERS),
     threads: config["threads"]
     resources:
-        gpu=1,
+        gpu=GPU,
     params:
         library=library("embed_initialisations"),
         options=some_options(*plan.EMBEDDING),

@@ -51,7 +51,7 @@ rule embed_pairs:
         shard=r"(\.\d+-of-\d+)?",
     threads: config["threads"]
     resources:
-        gpu=1,
+        gpu=GPU,
     params:
         library=library("embed_pairs"),
         options=lambda w: MODELS[w.model].options,
@@ -101,6 +101,6 @@ rule import_embeddings:
         library=library("import_embeddings"),
         options=lambda w: MODELS[w.model].options,
         files=lambda w: carried_files(MODELS[w.model].options),
-        sha256=lambda w: expected_sum(MODELS[w.model].options),
+        sha256=lambda w: expected_sum(SOURCES, MODELS[w.model].options),
     script:
         "../scripts/import_embeddings.py"

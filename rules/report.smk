@@ -23,8 +23,11 @@ CLAIM_TABLES = [
     "shift/trends",
     "shift/sphere_minima",
     "shift/sphere_curves",
+    "train/effects",
+    "train/trainings",
 ]
-READ_TABLES = [name for name in CLAIM_TABLES if name not in absent_tables(config)]
+ABSENT = absent_tables(config) | ({"train/effects", "train/trainings"} if not TRAININGS else set())
+READ_TABLES = [name for name in CLAIM_TABLES if name not in ABSENT]
 
 
 rule collect_tables:

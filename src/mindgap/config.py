@@ -15,6 +15,14 @@ from mindgap.cone.plan import cone_datasets, initialisations
 from mindgap.data.definitions import file_names, modalities, own_files
 from mindgap.errors import UserError
 
+#: What an encoder's definition may leave out.
+_ENCODER = {
+    "weights": "trained",
+    "captions": "first",
+    "batch_size": 32,
+    "modalities": ["image", "text"],
+}
+
 
 @dataclass(frozen=True)
 class Model:
@@ -31,7 +39,7 @@ class Model:
     @property
     def embeds(self) -> bool:
         """Whether the run embeds with this model; others bring their embeddings along."""
-        return self.kind in ("clip", "encoder")
+        return self.kind in ("clip", "encoder", "trained")
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -60,7 +68,8 @@ def check_config(config: dict[str, Any], schema: dict[str, Any]) -> None:
         for name, definition in config[f"{group}s"].items():
             part = schema["$defs"][f"{group}_{definition['kind']}"]
             _check(definition, part, schema, f"config: {group}s.{name}")
-    defined = {**config, "landscapes": config["shift"]["landscapes"]}
+    defined = {**config, **config["train"], "landscapes": config["shift"]["landscapes"]}
+    defined["models"] = config["models"]
     for group, names in config["select"].items():
         for name in names:
             if name not in defined[group]:
@@ -146,10 +155,14 @@ def expand_models(config: dict[str, Any]) -> list[Model]:
         kind, label = options["kind"], options.get("label", name)
         if kind == "encoder":
             options = _encoder_options(name, options)
+        if kind == "trained":
+            options = {**_ENCODER, **options}
+            options["folder"] = f"results/{config['run']}/checkpoints/{options['training']}"
         weights = options.get("weights", "trained")
         embedded = tuple(options.get("modalities", ("image", "text")))
-        if kind in ("clip", "encoder"):
-            datasets = _fitting(name, embedded, config)
+        if kind in ("clip", "encoder", "trained"):
+            own = tuple(options["datasets"]) if kind == "trained" else None
+            datasets = own or _fitting(name, embedded, config)
             one = (kind, label, weights, datasets)
             if weights == "random":
                 models += [
@@ -181,10 +194,8 @@ def _encoder_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
         raise UserError(f"{where}: give either checkpoint (a name on the hub) or folder (a path)")
     if "revision" in options and "folder" in options:
         raise UserError(f"{where}: a folder has no revision; give checkpoint or leave it out")
-    defaults = {"weights": "trained", "captions": "first", "batch_size": 32}
-    if "checkpoint" in options:
-        defaults["revision"] = "main"
-    options = {**defaults, "modalities": ["image", "text"], **options}
+    revision = {"revision": "main"} if "checkpoint" in options else {}
+    options = {**_ENCODER, **revision, **options}
     if (options["weights"] == "random") != ("seeds" in options):
         raise UserError(f"{where}: seeds belong to weights: random, which needs at least one")
     return options
@@ -224,8 +235,10 @@ def check_files(model: Model, done: str | Path) -> None:
 
 def check_checkpoint(model: Model, done: str | Path) -> None:
     """Refuse a model whose own checkpoint is missing, unless its embeddings are there."""
-    if "folder" in model.options and not all(
-        (Path(done) / model.name / f"{d}.safetensors").exists() for d in model.datasets
+    if (
+        model.kind != "trained"
+        and "folder" in model.options
+        and not all((Path(done) / model.name / f"{d}.safetensors").exists() for d in model.datasets)
     ):
         _exists(f"{model.options['folder']}/config.json", f"models.{model.name}.folder")
 

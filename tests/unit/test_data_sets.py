@@ -75,7 +75,7 @@ def test_every_kind_has_its_schema_sources_and_prompts(root):
             assert split in counts, f"{kind}: {split}"
         if entry.reader.startswith("mindgap.data.labelled"):
             labelled.add(kind)
-    assert labelled | {"fsdd", "mnist_fsdd", "hateful_memes"} == set(prompts)
+    assert labelled | {"fsdd", "mnist_fsdd", "hateful_memes", "shapes"} == set(prompts)
 
 
 def test_own_copies_stand_in_for_downloads():

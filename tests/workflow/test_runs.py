@@ -28,7 +28,7 @@ def tables(house, run="smoke"):
     }
 
 
-@pytest.mark.parametrize("config", ["default", "paper", "published", "smoke"])
+@pytest.mark.parametrize("config", ["default", "paper", "published", "smoke", "train"])
 def test_dry_run_of_every_config(house, config):
     plan = house.plan(f"config/{config}.yaml")
     assert plan["score_claims"] == 1
@@ -42,6 +42,7 @@ def test_every_config_is_dry_run(root):
         "paper",
         "published",
         "smoke",
+        "train",
     }
 
 

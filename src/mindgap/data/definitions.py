@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mindgap.data.kinds import KINDS, Options
+from mindgap.data.sources import record_of
 
 
 def modalities(definition: Options) -> tuple[str, ...]:
@@ -48,11 +49,6 @@ def find_inputs(definition: Options) -> list[str]:
         place if isinstance(place, str) else own.get(place[1]) or record_of(*place)
         for place in wanted
     ]
-
-
-def record_of(source: str, name: str) -> str:
-    """Record of a download's checksum, which says that it is there and whole."""
-    return f"data/.fetched/{source}/{name}.sha256"
 
 
 def find_files(definition: Options) -> dict[str, str]:

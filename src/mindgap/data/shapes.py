@@ -97,8 +97,13 @@ class Scene:
     background: str
 
 
-def draw_scenes(items: int, seed: int) -> Iterator[tuple[Scene, np.random.Generator]]:
-    """Yield `items` scenes, each with the generator that its sound's noise comes from."""
+def draw_scenes(
+    items: int, seed: int, objects: int = SLOTS
+) -> Iterator[tuple[Scene, np.random.Generator]]:
+    """Yield `items` scenes, each with the generator that its sound's noise comes from.
+
+    Of a scene with more than `objects` objects the first ones are kept.
+    """
     for start in range(0, items, BLOCK):
         rng = np.random.default_rng([seed, start // BLOCK])
         count = rng.integers(1, SLOTS + 1, BLOCK)
@@ -110,7 +115,7 @@ def draw_scenes(items: int, seed: int) -> Iterator[tuple[Scene, np.random.Genera
         names = [tuple(kind) for kind in (SHAPES, COLOURS, SIZES, PLACES, MOTIONS)]
         for i in range(min(BLOCK, items - start)):
             things = []
-            for j in range(count[i]):
+            for j in range(min(count[i], objects)):
                 drawn = (shape[i, j], colour[i, j], size[i, j], place[i, j], motion[i, j])
                 words = [kind[k] for kind, k in zip(names, drawn, strict=True)]
                 x, y = np.add(PLACES[words[3]], shift[i, j])
@@ -118,8 +123,17 @@ def draw_scenes(items: int, seed: int) -> Iterator[tuple[Scene, np.random.Genera
             yield Scene(tuple(things), BACKGROUNDS[behind[i]]), rng
 
 
-def captions(scene: Scene) -> list[str]:
-    """Return what the picture tells, and what the clip tells."""
+def captions(scene: Scene, detail: str = "all") -> list[str]:
+    """Return what the picture tells, and what the clip tells.
+
+    With `half` the captions name colour and shape alone, with `one` the colour: the picture then
+    tells more than its text does.
+    """
+    if detail != "all":
+        names = [
+            t.colour + (f" {t.shape}" if detail == "half" else " object") for t in scene.things
+        ]
+        return [" and ".join(f"a {name}" for name in names)]
     still = [f"a {t.size} {t.colour} {t.shape} {t.place}" for t in scene.things]
     moving = [f"a {t.size} {t.colour} {t.shape} {t.motion} {t.place}" for t in scene.things]
     behind = f" on a {scene.background} background"
@@ -157,9 +171,11 @@ def sound(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     return wave_ + 0.003 * rng.standard_normal(wave_.size, dtype=np.float32)
 
 
-def shapes_batches(items: int, size: int, frames: int, seed: int) -> Iterator[dict[str, list]]:
+def shapes_batches(
+    items: int, size: int, frames: int, seed: int, objects: int = SLOTS, detail: str = "all"
+) -> Iterator[dict[str, list]]:
     """Yield the columns of the pairs table, `BLOCK` scenes at a time."""
-    scenes = draw_scenes(items, seed)
+    scenes = draw_scenes(items, seed, objects)
     for start in range(0, items, BLOCK):
         rows = []
         for i, (scene, rng) in zip(range(start, min(start + BLOCK, items)), scenes, strict=False):
@@ -169,7 +185,7 @@ def shapes_batches(items: int, size: int, frames: int, seed: int) -> Iterator[di
                 {
                     "id": f"{i:06d}",
                     "image": _png(pictures[:1]),
-                    "text": captions(scene),
+                    "text": captions(scene, detail),
                     "audio": _wav(sound(scene, rng)),
                     "video": _png(pictures[1:]),
                     "label": f"{first.colour} {first.shape}",

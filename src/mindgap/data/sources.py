@@ -78,3 +78,23 @@ def manifest(options: dict[str, Any]) -> str | None:
     return (
         f"data/models/{checkpoint_folder(options['checkpoint'], options['revision'])}/manifest.json"
     )
+
+
+def record_of(source: str, name: str) -> str:
+    """Record of a download's checksum, which says that it is there and whole."""
+    return f"data/.fetched/{source}/{name}.sha256"
+
+
+def carried_files(options: dict[str, Any], records: bool = False) -> list[str]:
+    """Files behind a model that brings its own embeddings, or the records of downloaded ones."""
+    if "source" in options:
+        place = options["source"], options["file"]
+        return [record_of(*place) if records else "data/{}/{}".format(*place)]
+    return [address.partition("#")[0] for address in options["modalities"].values()]
+
+
+def expected_sum(sources: dict[str, Any], options: dict[str, Any]) -> str | None:
+    """Checksum that the table of sources gives for a model's features; None for own files."""
+    if "source" not in options:
+        return None
+    return find_source(sources, options["source"], options["file"]).sha256

@@ -1,0 +1,111 @@
+"""What do temperature and initialisation do to the gap?
+
+Trains dual encoders of this run's own, writes each as a checkpoint that the model kind `trained` names
+(results/{run}/checkpoints/{training}/), its measures over the steps, and the experiments that they make up.
+"""
+
+from mindgap.train.trainings import inputs_of, zero_shot_prompts
+
+if TRAININGS:
+    FIGURES += ["trajectories.png", "trainings.png"]
+EXPERIMENTS = {
+    name: config["train"]["experiments"][name] for name in config["select"]["experiments"]
+}
+
+
+rule train_model:
+    """Train one dual encoder; a restart goes on from the last good state."""
+    input:
+        unpack(lambda w: inputs_of(TRAININGS[w.training], RUN)),
+    output:
+        weights="results/{run}/checkpoints/{training}/model.safetensors",
+        config="results/{run}/checkpoints/{training}/config.json",
+        about="results/{run}/checkpoints/{training}/training.json",
+        trajectory="results/{run}/train/parts/{training}.trajectory.csv",
+        final="results/{run}/train/parts/{training}.final.csv",
+    log:
+        "results/{run}/logs/train_model/{training}.log",
+    benchmark:
+        "results/{run}/benchmarks/train_model/{training}.tsv"
+    wildcard_constraints:
+        training=one_of(TRAININGS),
+    threads: lambda w: config["train"]["threads"]
+    resources:
+        gpu=GPU,
+    params:
+        library=library("train_model"),
+        options=lambda w: TRAININGS[w.training].options,
+        definition=lambda w: TRAININGS[w.training].definition,
+        sizes=lambda w: config["train"]["models"].get(TRAININGS[w.training].options["model"]),
+        prompts=lambda w: zero_shot_prompts(TRAININGS[w.training], config, PROMPTS),
+        device=config["device"],
+    script:
+        "../scripts/train_model.py"
+
+
+rule compare_trainings:
+    """Put the trainings together and measure the effects of each experiment."""
+    input:
+        trajectories=expand(
+            "results/{run}/train/parts/{training}.trajectory.csv", run=RUN, training=TRAININGS
+        ),
+        finals=expand("results/{run}/train/parts/{training}.final.csv", run=RUN, training=TRAININGS),
+    output:
+        trajectories=report(
+            "results/{run}/train/trajectories.csv",
+            caption=caption("tables"),
+            category="train",
+            labels={"what": "trajectories.csv", "kind": "table"},
+        ),
+        trainings=report(
+            "results/{run}/train/trainings.csv",
+            caption=caption("tables"),
+            category="train",
+            labels={"what": "trainings.csv", "kind": "table"},
+        ),
+        effects=report(
+            "results/{run}/train/effects.csv",
+            caption=caption("tables"),
+            category="train",
+            labels={"what": "effects.csv", "kind": "table"},
+        ),
+    log:
+        "results/{run}/logs/compare_trainings.log",
+    localrule: True
+    params:
+        library=library("compare_trainings"),
+        experiments=EXPERIMENTS,
+        confidence=config["gap"]["confidence"],
+    script:
+        "../scripts/compare_trainings.py"
+
+
+rule plot_trainings:
+    """Draw the gap over the steps of every training, and each experiment."""
+    input:
+        trajectories="results/{run}/train/trajectories.csv",
+        trainings="results/{run}/train/trainings.csv",
+    output:
+        steps_png=report(
+            "results/{run}/figures/trajectories.png",
+            caption=caption("trajectories"),
+            category="train",
+            labels={"what": "gap over the steps", "kind": "figure"},
+        ),
+        steps_pdf="results/{run}/figures/trajectories.pdf",
+        experiments_png=report(
+            "results/{run}/figures/trainings.png",
+            caption=caption("trainings"),
+            category="train",
+            labels={"what": "experiments", "kind": "figure"},
+        ),
+        experiments_pdf="results/{run}/figures/trainings.pdf",
+    log:
+        "results/{run}/logs/plot_trainings.log",
+    benchmark:
+        "results/{run}/benchmarks/plot_trainings.tsv"
+    params:
+        library=library("plot_trainings"),
+        experiments=EXPERIMENTS,
+    script:
+        "../scripts/plot_trainings.py"

@@ -1,0 +1,20 @@
+"""Put all trainings of a run together and measure what they show."""
+
+import pandas as pd
+
+from mindgap.files import write_csv
+from mindgap.job import run
+from mindgap.train.effects import measure_effects
+
+
+def main(job):
+    """Write trajectories, final measures and effects."""
+    finals = pd.concat(map(pd.read_csv, job.input.finals), ignore_index=True)
+    write_csv(job.output.trajectories, pd.concat(map(pd.read_csv, job.input.trajectories)))
+    write_csv(job.output.trainings, finals)
+    effects = measure_effects(finals, job.params.experiments, job.params.confidence)
+    write_csv(job.output.effects, effects)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,20 @@
+"""Draw the trajectories of all trainings, and each experiment."""
+
+import pandas as pd
+
+from mindgap.job import run
+from mindgap.style import save_figure
+from mindgap.train.figures import figure_experiments, figure_trajectories
+
+
+def main(job):
+    """Draw one figure of steps and one of experiments."""
+    rows = pd.read_csv(job.input.trajectories)
+    save_figure(figure_trajectories(rows), job.output.steps_png, job.output.steps_pdf)
+    finals = pd.read_csv(job.input.trainings)
+    figure = figure_experiments(finals, job.params.experiments)
+    save_figure(figure, job.output.experiments_png, job.output.experiments_pdf)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,1 @@
+"""What do temperature and initialisation do to the gap?"""

@@ -1,0 +1,91 @@
+"""What the trainings of a run show together: differences with their intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from mindgap.errors import UserError
+
+
+def t_interval(values: np.ndarray, confidence: float) -> tuple[float, float, float]:
+    """Mean of n values and its Student interval: mean -+ t(n - 1) s / sqrt(n), s with n - 1."""
+    n, mean = len(values), float(np.mean(values))
+    if n < 2:
+        return mean, float("nan"), float("nan")
+    half = stats.t.ppf((1 + confidence) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n)
+    return mean, mean - float(half), mean + float(half)
+
+
+def measure_effects(
+    table: pd.DataFrame, experiments: dict[str, dict[str, Any]], confidence: float
+) -> pd.DataFrame:
+    """One row an effect: experiment, effect, estimate, low, high, seeds, interval.
+
+    Parameters
+    ----------
+    table
+        One row a training, as `trainings.csv` has it.
+    experiments
+        Name -> {over, trainings, measure}: how a measure changes from the lowest to the highest
+        value of an option; or name -> {plain, others, measure}: how it differs between two
+        definitions, seed by seed.
+    """
+    rows: list[dict[str, Any]] = []
+    for name, one in experiments.items():
+        if "over" in one:
+            rows += _trend(table, name, one, confidence)
+        else:
+            rows += [_contrast(table, name, one, other, confidence) for other in one["others"]]
+    columns = ["experiment", "effect", "measure", "estimate", "low", "high", "seeds", "interval"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _trend(
+    table: pd.DataFrame, name: str, one: dict[str, Any], confidence: float
+) -> list[dict[str, Any]]:
+    measure, over = one["measure"], one["over"]
+    chosen = table[table["definition"].isin(one["trainings"])].sort_values(["seed", over])
+    if chosen[over].nunique() < 2:
+        raise UserError(f"config: train.experiments.{name}: {over} takes one value only")
+    ends, ranks = [], []
+    for _, group in chosen.groupby("seed"):
+        ends.append(group[measure].iloc[-1] - group[measure].iloc[0])
+        ranks.append(stats.kendalltau(group[over], group[measure]).statistic)
+    values = chosen[over].unique()
+    mean, low, high = t_interval(np.array(ends), confidence)
+    interval = "t over seeds"
+    if len(ends) == 1 and measure == "gap":
+        # One seed: the interval is that of the held-out pairs, each end at its worst.
+        first, last = chosen.iloc[0], chosen.iloc[-1]
+        low, high = last["gap_low"] - first["gap_high"], last["gap_high"] - first["gap_low"]
+        interval = "bootstrap over pairs"
+    common = {"experiment": name, "measure": measure, "seeds": len(ends)}
+    change = f"{over} {min(values):g} to {max(values):g}"
+    kendall = t_interval(np.array(ranks), confidence)
+    return [
+        common | _row(change, mean, low, high, interval),
+        common | _row(f"Kendall's tau with {over}", *kendall, "t over seeds"),
+    ]
+
+
+def _contrast(
+    table: pd.DataFrame, name: str, one: dict[str, Any], other: str, confidence: float
+) -> dict[str, Any]:
+    measure = one["measure"]
+    wide = table.pivot_table(index="seed", columns="definition", values=measure)
+    missing = [d for d in (one["plain"], other) if d not in wide]
+    if missing:
+        raise UserError(f"config: train.experiments.{name}: no training is called {missing[0]!r}")
+    differences = (wide[other] - wide[one["plain"]]).dropna().to_numpy()
+    row = _row(
+        f"{other} minus {one['plain']}", *t_interval(differences, confidence), "t over seeds"
+    )
+    return {"experiment": name, "measure": measure, "seeds": len(differences)} | row
+
+
+def _row(effect: str, estimate: float, low: float, high: float, interval: str) -> dict[str, Any]:
+    return {"effect": effect, "estimate": estimate, "low": low, "high": high, "interval": interval}

@@ -1,0 +1,113 @@
+"""Figures of the chapter `train`; each reads tables alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
+
+from mindgap.style import use_style
+
+_PANELS = {
+    "gap": "gap on held-out pairs",
+    "recall_at_1_ab": "R@1, picture to text",
+    "loss": "cross-entropy of all held-out pairs",
+    "logit_scale": "logit scale, 1/tau",
+}
+_NAMES = {
+    "gap": "gap",
+    "recall_at_1_ab": "R@1, picture to text",
+    "recall_at_1_ba": "R@1, text to picture",
+    "zero_shot_accuracy": "zero-shot accuracy",
+    "zero_shot_gap": "zero-shot gap",
+    "inverse_temperature": "1/tau",
+    "wrong_captions": "share of wrong captions",
+}
+
+
+def figure_trajectories(rows: pd.DataFrame) -> Figure:
+    """Measures over the steps, on a log axis whose left end is the untrained model.
+
+    One colour a definition; its seeds and varied values share the colour.
+    """
+    use_style()
+    definitions = list(dict.fromkeys(rows["definition"]))
+    colours = dict(zip(definitions, sns.color_palette("colorblind", len(definitions)), strict=True))
+    figure, axes = plt.subplots(1, 4, figsize=(11, 2.9), layout="constrained")
+    rows = rows.assign(place=rows["step"].clip(lower=0.5))
+    for axis, (column, title) in zip(axes, _PANELS.items(), strict=True):
+        for _, one in rows.groupby("training", sort=False):
+            colour = colours[one["definition"].iloc[0]]
+            axis.plot(one["place"], one[column], color=colour, lw=1, alpha=0.8)
+        axis.set(xscale="log", title=title, xlabel="step")
+        if column == "logit_scale":
+            axis.set_yscale("log")
+            axis.yaxis.set_major_formatter(ScalarFormatter())
+        axis.set_xticks([0.5, 1, 10, 100], ["0", "1", "10", "100"])
+        axis.minorticks_off()
+    handles = [plt.Line2D([], [], color=colours[name]) for name in definitions]
+    figure.legend(handles, definitions, loc="outside lower center", ncols=6, frameon=False)
+    return figure
+
+
+def figure_experiments(table: pd.DataFrame, experiments: dict[str, dict[str, Any]]) -> Figure:
+    """One row an experiment: its measures over the varied option, or by definition."""
+    use_style()
+    shown = ["gap", "recall_at_1_ab", "recall_at_1_ba", "zero_shot_accuracy", "zero_shot_gap"]
+    shown = [m for m in shown if m in table and table[m].notna().any()]
+    figure, axes = plt.subplots(
+        len(experiments),
+        len(shown),
+        figsize=(2.6 * len(shown), 2.4 * len(experiments)),
+        layout="constrained",
+        squeeze=False,
+    )
+    for line, (name, one) in zip(axes, experiments.items(), strict=True):
+        for axis, measure in zip(line, shown, strict=True):
+            if "over" in one:
+                _trend(axis, table, one, measure)
+            else:
+                _contrast(axis, table, one, measure)
+            axis.set(ylabel=_NAMES[measure], title="")
+            axis.set_ylim(bottom=0)
+        line[0].set_title(name.replace("_", " "), loc="left", weight="bold")
+    return figure
+
+
+def _trend(axis: Any, table: pd.DataFrame, one: dict[str, Any], measure: str) -> None:
+    chosen = table[table["definition"].isin(one["trainings"])].sort_values(one["over"])
+    for _, group in chosen.groupby("seed"):
+        axis.plot(group[one["over"]], group[measure], marker="o", ms=4, lw=1, color="#3b6fb6")
+        if measure == "gap":
+            band = [group["gap"] - group["gap_low"], group["gap_high"] - group["gap"]]
+            axis.errorbar(
+                group[one["over"]],
+                group["gap"],
+                np.clip(band, 0, None),
+                fmt="none",
+                color="#3b6fb6",
+                lw=1,
+            )
+    values = sorted(chosen[one["over"]].unique())
+    if min(values) > 0 and max(values) / min(values) > 10:
+        axis.set_xscale("log")
+    axis.set_xticks(values, [f"{v:g}" for v in values])
+    axis.minorticks_off()
+    axis.set_xlabel(_NAMES.get(one["over"], one["over"]))
+
+
+def _contrast(axis: Any, table: pd.DataFrame, one: dict[str, Any], measure: str) -> None:
+    order = [one["plain"], *one["others"]]
+    rng = np.random.default_rng(0)  # places of the points, which mean nothing
+    for place, definition in enumerate(order):
+        values = table.loc[table["definition"] == definition, measure].to_numpy()
+        spread = rng.uniform(-0.12, 0.12, len(values))
+        axis.plot(place + spread, values, "o", ms=4, color="#d9772b", alpha=0.8)
+        axis.plot([place - 0.25, place + 0.25], [values.mean()] * 2, color="black", lw=1.5)
+    axis.set_xticks(range(len(order)), order)
+    axis.set_xlim(-0.5, len(order) - 0.5)

@@ -1,0 +1,71 @@
+"""Several processes that share the pairs of a batch (torchrun), or one that has them all."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes of a run.
+
+    Attributes
+    ----------
+    rank, size
+        Number of this process, and how many there are.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes."""
+        return self.rank == 0
+
+    def own(self, batch: int) -> np.ndarray:
+        """Places of a batch that this process embeds; all shares are equal."""
+        if batch % self.size:
+            raise ValueError(f"a batch of {batch} does not divide among {self.size} processes")
+        share = batch // self.size
+        return np.arange(self.rank * share, (self.rank + 1) * share)
+
+    def wait(self) -> None:
+        """Go on when all processes are here."""
+        if self.size > 1:
+            torch.distributed.barrier()
+
+    def gather(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows of all processes, in their order, without a gradient."""
+        if self.size == 1:
+            return rows
+        parts = [torch.empty_like(rows) for _ in range(self.size)]
+        torch.distributed.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    def add_gradients(self, model: torch.nn.Module) -> None:
+        """Add up what each process carried back.
+
+        Each computes the whole loss and carries back its own rows, so the towers' gradients add
+        up to the whole one; those of the temperature are whole already, and alike.
+        """
+        if self.size == 1:
+            return
+        for name, parameter in model.named_parameters():
+            if parameter.grad is not None and name.startswith("towers."):
+                torch.distributed.all_reduce(parameter.grad)
+
+
+def join_group() -> Group:
+    """The group that torchrun started this process in, or a group of one."""
+    if "WORLD_SIZE" not in os.environ or os.environ["WORLD_SIZE"] == "1":
+        return Group()
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    torch.distributed.init_process_group(backend)
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    return Group(torch.distributed.get_rank(), torch.distributed.get_world_size())

@@ -1,0 +1,146 @@
+"""Decoded pictures and token ids of a data set, ready to be drawn from in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from mindgap.data.medium import BadItem
+from mindgap.data.pairs import count_rows, read_pairs
+from mindgap.embed.encoders.base import Adapter
+from mindgap.errors import UserError
+
+IN_MEMORY = 1 << 31  # bytes of pictures that are held in memory; more go to a file
+
+
+@dataclass
+class Pool:
+    """A data set as an encoder takes it.
+
+    Attributes
+    ----------
+    pictures
+        What the encoder's preprocessing gives, (n, ...); uint8 in the usual case.
+    tokens
+        Input name -> int64 (m, length), one row a caption.
+    first, count
+        Where the captions of an item start, and how many they are: int64 (n,).
+    labels
+        Class of each item, or None.
+    """
+
+    pictures: np.ndarray
+    tokens: dict[str, np.ndarray]
+    first: np.ndarray
+    count: np.ndarray
+    labels: list[str | None] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def batch(
+        self, items: np.ndarray, captions: np.ndarray, trim: bool
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Pictures of some items and token ids of some captions.
+
+        With `trim`, columns that are padding in every row are left out.
+        """
+        tokens = {key: rows[captions] for key, rows in self.tokens.items()}
+        if trim and "attention_mask" in tokens:
+            used = int(tokens["attention_mask"].sum(axis=1).max())
+            tokens = {key: rows[:, :used] for key, rows in tokens.items()}
+        return (
+            torch.from_numpy(np.ascontiguousarray(self.pictures[items])),
+            {key: torch.from_numpy(np.ascontiguousarray(rows)) for key, rows in tokens.items()},
+        )
+
+
+def load_pool(pairs: str | Path, encoder: Adapter, threads: int, scratch: str | Path) -> Pool:
+    """Decode every picture once and tokenise every caption once.
+
+    Pictures beyond `IN_MEMORY` bytes lie in a file below `scratch`, which the system pages in.
+    """
+    total = count_rows(pairs)
+    pictures, texts, counts, labels = None, [], [], []
+    names = ["id", "image", "text", *(["label"] if _has(pairs, "label") else [])]
+    with (
+        ThreadPoolExecutor(threads) as workers,
+        tqdm(total=total, desc="decode", unit=" items", mininterval=1) as bar,
+    ):
+        for rows in read_pairs(pairs, names, rows=256):
+            start = len(counts)
+            values = workers.map(
+                partial(_decode, encoder, pairs), rows["id"].to_pylist(), rows["image"].to_pylist()
+            )
+            for i, value in enumerate(values):
+                if pictures is None:
+                    pictures = _hold((total, *value.shape), value.dtype, scratch)
+                pictures[start + i] = value
+            some = rows["text"].to_pylist()
+            texts += [text for captions in some for text in captions]
+            counts += [len(captions) for captions in some]
+            labels += rows["label"].to_pylist() if "label" in names else [None] * len(some)
+            bar.update(len(some))
+    if not all(counts):
+        raise UserError(
+            f"{pairs}: item {counts.index(0)} has no caption, so there is nothing to train it on; "
+            "give it one or remove it from the pairs"
+        )
+    count = np.array(counts, np.int64)
+    return Pool(pictures, tokenise(encoder, texts), np.cumsum(count) - count, count, labels)
+
+
+def _decode(encoder: Adapter, pairs: str | Path, name: str, data: bytes) -> np.ndarray:
+    try:
+        return encoder.preprocess("image", data)
+    except BadItem as failure:
+        raise UserError(f"{pairs}: item {name}: {failure}; remove it from the pairs") from failure
+
+
+def read_texts(pairs: str | Path) -> Iterator[str]:
+    """Every caption of a set."""
+    for rows in read_pairs(pairs, ["text"]):
+        for captions in rows["text"].to_pylist():
+            yield from captions
+
+
+def tokenise(encoder: Adapter, texts: list[str]) -> dict[str, np.ndarray]:
+    """Token ids of many texts, padded to the longest of them all: name -> int64 (m, length)."""
+    rest, parts = iter(texts), []
+    while some := list(islice(rest, 4096)):
+        parts.append({k: v.numpy() for k, v in encoder.tokenise(some).items()})
+    width = max(part["input_ids"].shape[1] for part in parts)
+    padding = encoder.tokenizer.pad_token_id or 0
+    joined = {}
+    for key in parts[0]:
+        fill = padding if key == "input_ids" else 0
+        joined[key] = np.concatenate(
+            [
+                np.pad(p[key], [(0, 0), (0, width - p[key].shape[1])], constant_values=fill)
+                for p in parts
+            ]
+        )
+    return joined
+
+
+def _hold(shape: tuple[int, ...], dtype: np.dtype, scratch: str | Path) -> np.ndarray:
+    if int(np.prod(shape)) * np.dtype(dtype).itemsize <= IN_MEMORY:
+        return np.empty(shape, dtype)
+    Path(scratch).mkdir(parents=True, exist_ok=True)
+    return np.lib.format.open_memmap(
+        Path(scratch) / "pictures.npy", mode="w+", dtype=dtype, shape=shape
+    )
+
+
+def _has(pairs: str | Path, column: str) -> bool:
+    import pyarrow.parquet as pq
+
+    return column in pq.read_schema(pairs).names

@@ -1,0 +1,185 @@
+"""Losses against sums written out, amendments against closed forms, batches against their promise."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from mindgap.errors import UserError
+from mindgap.train.amend import Amendment, fit_amendment
+from mindgap.train.batches import Batches, wrong_partners
+from mindgap.train.losses import LOSSES, MARGIN
+from mindgap.train.trainer import Recipe
+
+
+def rows(n=7, d=5, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        F.normalize(torch.randn(n, d, generator=generator, dtype=torch.float64), dim=1)
+        for _ in "ab"
+    ]
+
+
+def oracle(name, x, y, s, b):
+    """Each loss as a double sum over floats."""
+    n = len(x)
+    x, y = x.tolist(), y.tolist()
+
+    def dot(u, v):
+        return sum(p * q for p, q in zip(u, v, strict=True))
+
+    def log_share(logits, i):
+        return logits[i] - math.log(sum(map(math.exp, logits)))
+
+    def entropy(u, v):
+        return -sum(log_share([s * dot(u[i], w) for w in v], i) for i in range(n)) / n
+
+    def uniform(u):
+        squares = [
+            sum((p - q) ** 2 for p, q in zip(u[i], u[j], strict=True))
+            for i in range(n)
+            for j in range(i + 1, n)
+        ]
+        return math.log(sum(math.exp(-2 * v) for v in squares) / len(squares))
+
+    if name == "cross_entropy":
+        return (entropy(x, y) + entropy(y, x)) / 2
+    if name == "uniformity":
+        return (entropy(x, y) + entropy(y, x)) / 2 + (uniform(x) + uniform(y)) / 2
+    if name == "sigmoid":
+        return (
+            sum(
+                math.log(1 + math.exp(-(1 if i == j else -1) * (s * dot(x[i], y[j]) + b)))
+                for i in range(n)
+                for j in range(n)
+            )
+            / n
+        )
+    if name == "masked_margin":
+        total = 0
+        for u, v in ((x, y), (y, x)):
+            for i in range(n):
+                logits = [s * dot(u[i], v[j]) - (MARGIN if i == j else 0) for j in range(n)]
+                total -= log_share(logits, i) / n
+        return total
+    if name == "dual":
+        both = x + y
+        total = 0
+        for i in range(2 * n):
+            others = [j for j in range(2 * n) if j != i]
+            logits = [s * dot(both[i], both[j]) for j in others]
+            total -= log_share(logits, others.index((i + n) % (2 * n))) / (2 * n)
+        return total
+    total = 0
+    for u, v in ((x, y), (y, x)):
+        kept = []
+        for i in range(n):
+            logits = [s * dot(u[i], w) for w in v]
+            if max(range(n), key=logits.__getitem__) == i:
+                kept.append(-log_share(logits, i))
+        total += sum(kept) / max(1, len(kept))
+    return total / 2
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_each_loss_is_its_sum(name):
+    x, y = rows()
+    s, b = torch.tensor(4.0, dtype=torch.float64), torch.tensor(-2.0, dtype=torch.float64)
+    assert float(LOSSES[name](x, y, s, b)) == pytest.approx(oracle(name, x, y, 4.0, -2.0), abs=1e-9)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_know_no_order_and_no_direction(name):
+    x, y = rows(9, 6, seed=3)
+    s, b = torch.tensor(10.0, dtype=torch.float64), torch.tensor(-10.0, dtype=torch.float64)
+    loss = float(LOSSES[name](x, y, s, b))
+    order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
+    turn = torch.linalg.qr(torch.randn(6, 6, dtype=torch.float64))[0]
+    assert float(LOSSES[name](x[order], y[order], s, b)) == pytest.approx(loss, abs=1e-9)
+    assert float(LOSSES[name](y, x, s, b)) == pytest.approx(loss, abs=1e-9)
+    assert float(LOSSES[name](x @ turn, y @ turn, s, b)) == pytest.approx(loss, abs=1e-9)
+
+
+def cones(n=200, d=12, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    centres = torch.randn(2, d, generator=generator, dtype=torch.float64)
+    return [
+        F.normalize(c + 0.3 * torch.randn(n, d, generator=generator, dtype=torch.float64), dim=1)
+        for c in centres
+    ]
+
+
+def test_procrustes_turns_and_closes_the_gap_of_two_cones():
+    x, y = cones()
+    amendment = fit_amendment("procrustes", x, y)
+    turn = amendment.turn.double()
+    torch.testing.assert_close(turn @ turn.T, torch.eye(12, dtype=torch.float64), atol=1e-6, rtol=0)
+    _, turned = amendment(x, y)
+    means = [z.mean(0) for z in (x, y, turned)]
+    gap = (means[0] - means[2]).norm()
+    # Two narrow cones are nearly one direction each: what is left is the difference of their means' lengths.
+    assert gap < 0.1 * (means[0] - means[1]).norm()
+    # No other rotation brings the pairs closer: a small turn of the solution makes it worse.
+    best = (x - turned).square().sum()
+    for seed in range(5):
+        skew = torch.randn(
+            12, 12, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+        )
+        other = torch.linalg.matrix_exp(0.05 * (skew - skew.T)) @ turn
+        assert (x - y @ other.T).square().sum() > best
+
+
+def test_centring_leaves_no_gap_on_its_own_rows_before_normalisation():
+    x, y = cones()
+    amendment = fit_amendment("centre", x, y)
+    for rows_, centre in zip((x, y), amendment.centres, strict=True):
+        assert (rows_ - centre.double()).mean(0).norm() < 1e-6
+    a, b = amendment(x, y)
+    assert (a.mean(0) - b.mean(0)).norm() < 0.2 * (x.mean(0) - y.mean(0)).norm()
+    torch.testing.assert_close(a.norm(dim=1), torch.ones(200, dtype=torch.float64))
+
+
+def test_an_amendment_comes_back_from_its_tensors():
+    x, y = cones()
+    for kind in ("none", "procrustes", "centre"):
+        one = fit_amendment(kind, x, y)
+        again = Amendment.of_tensors(one.tensors())
+        for a, b in zip(one(x, y), again(x, y), strict=True):
+            torch.testing.assert_close(a, b)
+
+
+def test_batches_are_a_function_of_seed_and_step():
+    first, count = np.arange(0, 50, 5), np.full(10, 5)
+    partner = np.arange(10)
+    one = Batches(first, count, 4, "random", partner, 3)
+    two = Batches(first, count, 4, "random", partner, 3)
+    forward = [one[step] for step in range(6)]
+    backward = [two[step] for step in reversed(range(6))][::-1]
+    for a, b in zip(forward, backward, strict=True):
+        np.testing.assert_array_equal(a, b)
+    epoch = np.concatenate([items for items, _ in forward[:2]])
+    assert len(set(epoch.tolist())) == 8
+    for items, captions in forward:
+        np.testing.assert_array_equal(captions // 5, items)
+    firsts, lasts = (Batches(first, count, 4, which, partner, 3)[0] for which in ("first", "last"))
+    np.testing.assert_array_equal(lasts[1] - firsts[1], 4)
+    with pytest.raises(UserError, match="a batch of 11 is larger than the set of 10 items"):
+        Batches(first, count, 11, "first", partner, 0)
+
+
+def test_wrong_captions_are_all_wrong_and_as_many_as_asked_for():
+    partner = wrong_partners(100, 0.2, 5)
+    assert (partner != np.arange(100)).sum() == 20
+    assert sorted(partner) == list(range(100))
+    np.testing.assert_array_equal(wrong_partners(100, 0.0, 5), np.arange(100))
+
+
+def test_rates_and_scales():
+    recipe = Recipe(steps=100, batch=8, learning_rate=1.0, warmup=10)
+    assert recipe.rate(0) == pytest.approx(0.1)
+    assert recipe.rate(9) == recipe.rate(10) == 1.0
+    assert recipe.rate(55) == pytest.approx(0.5)
+    recipe = Recipe(steps=11, batch=8, inverse_temperature=1.0, final_inverse_temperature=100.0)
+    assert [recipe.scale(step) for step in (0, 5, 10, 11)] == pytest.approx([1, 10, 100, 100])

@@ -1,0 +1,85 @@
+"""The chapter `train` within the workflow: from pairs to effects, and the trained model beyond."""
+
+import pandas as pd
+import pytest
+
+CONFIG = """
+run: small
+select:
+  datasets: []
+  models: [clip_small]
+  landscapes: [full]
+  cone: []
+  trainings: [clip_small, temperature, plain, amended]
+  experiments: [temperature, initialisation]
+datasets:
+  scenes: {items: 64, size: 16}
+  held_out: {items: 40, size: 16}
+  singles: {items: 16, size: 16}
+gap: {bootstrap: 100, bins: 50, projection: {methods: [svd]}}
+train:
+  models: {small: {width: 16, layers: 1, heads: 2, image_size: 16, dimension: 16}}
+  defaults: {steps: 6, batch: 16, warmup: 2, bootstrap: 100}
+  trainings:
+    temperature: {steps: 3, warmup: 1, vary: {inverse_temperature: [1, 100]}}
+    plain: {steps: 3, seeds: [0, 1]}
+    amended: {steps: 3, seeds: [0, 1]}
+  experiments: {initialisation: {others: [amended]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(root, tmp_path_factory):
+    from tests.workflow.conftest import House
+
+    house = House(root, tmp_path_factory.mktemp("train"))
+    (house.path / "small.yaml").write_text(CONFIG)
+    house.snakemake("small.yaml")
+    return house
+
+
+def test_trainings_end_in_tables_figures_and_a_model(trained):
+    results = trained.path / "results/small"
+    table = pd.read_csv(results / "train/trainings.csv").set_index("training")
+    names = ["clip_small_s0", "temperature_1_s0", "temperature_100_s0"]
+    names += [f"{name}_s{seed}" for name in ("plain", "amended") for seed in (0, 1)]
+    assert sorted(table.index) == sorted(names)
+    effects = pd.read_csv(results / "train/effects.csv")
+    assert list(effects["effect"]) == [
+        "inverse_temperature 1 to 100",
+        "Kendall's tau with inverse_temperature",
+        "amended minus plain",
+    ]
+    plain, amended = (
+        table.loc[[f"{n}_s0", f"{n}_s1"], "gap"].to_numpy() for n in ("plain", "amended")
+    )
+    assert effects["estimate"].iloc[2] == pytest.approx((amended - plain).mean())
+    steps = pd.read_csv(results / "train/trajectories.csv")
+    start = steps[steps["training"] == "temperature_100_s0"].iloc[0]
+    assert start["gap"] == pytest.approx(table.loc["clip_small_s0", "gap"], abs=1e-6)
+    # The trained checkpoint is embedded and measured like any other model, to the same gap.
+    gap = pd.read_csv(results / "gap/gap.csv").set_index("model")
+    assert gap.loc["clip_small", "gap"] == pytest.approx(
+        table.loc["clip_small_s0", "gap"], abs=1e-5
+    )
+    for name in ("trajectories", "trainings"):
+        assert (results / f"figures/{name}.png").stat().st_size > 10_000
+
+
+def test_a_second_call_trains_nothing_and_an_option_only_its_own(trained):
+    assert "Nothing to be done" in trained.snakemake("small.yaml", "-n").both
+    config = trained.path / "small.yaml"
+    old = config.read_text()
+    config.write_text(old.replace("plain: {steps: 3", "plain: {steps: 4"))
+    plan = trained.plan("small.yaml")
+    config.write_text(old)
+    assert plan["train_model"] == 2
+    assert "embed_pairs" not in plan
+
+
+def test_a_model_without_its_training_is_refused(trained):
+    (trained.path / "none.yaml").write_text(
+        "run: none\nselect: {datasets: [], models: [clip_small], cone: []}\n"
+    )
+    done = trained.snakemake("none.yaml", "-n", check=False)
+    assert "this run trains no 'clip_small_s0' (it trains: none)" in done.both
