@@ -45,7 +45,7 @@ def figure_trajectories(rows: pd.DataFrame) -> Figure:
             colour = colours[one["definition"].iloc[0]]
             axis.plot(one["place"], one[column], color=colour, lw=1, alpha=0.8)
         axis.set(xscale="log", title=title, xlabel="step")
-        if column == "logit_scale":
+        if column in ("loss", "logit_scale"):
             axis.set_yscale("log")
             axis.yaxis.set_major_formatter(ScalarFormatter())
         axis.set_xticks([0.5, 1, 10, 100], ["0", "1", "10", "100"])
@@ -74,7 +74,7 @@ def figure_experiments(table: pd.DataFrame, experiments: dict[str, dict[str, Any
             else:
                 _contrast(axis, table, one, measure)
             axis.set(ylabel=_NAMES[measure], title="")
-            axis.set_ylim(bottom=0)
+            axis.set_ylim(0, 1.06 * axis.get_ylim()[1])
         line[0].set_title(name.replace("_", " "), loc="left", weight="bold")
     return figure
 
