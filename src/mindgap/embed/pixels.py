@@ -39,7 +39,8 @@ class Pixels:
     def __init__(self, processor: Any, values: str = "pixel_values") -> None:
         self.processor, self.values = processor, values
         self.resize, self.crop = _geometry(processor)
-        self.resample = int(getattr(processor, "resample", None) or Image.Resampling.BILINEAR)
+        resample = getattr(processor, "resample", None)
+        self.resample = int(Image.Resampling.BILINEAR if resample is None else resample)
         self.facts = describe(processor)
         self.exact = self.resize is not None and self._learn()
         self.facts["fast"] = self.exact
