@@ -40,7 +40,8 @@ def main(job):
     )
     write_csv(job.output.final, pd.DataFrame([{**key, **facts, **final}]))
     write_json(job.output.about, {**key, "start": work.start, "options": options})
-    state.unlink(missing_ok=True)
+    for path in (state, Path(f"{state}.key")):
+        path.unlink(missing_ok=True)
     logging.info("gap %.4f, R@1 %.4f", final["gap"], final["recall_at_1_ab"])
 
 

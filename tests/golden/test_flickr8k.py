@@ -6,17 +6,21 @@ import pytest
 from tests.samples import build
 
 
-def test_flickr8k_counts(mirror, tmp_path):
+@pytest.fixture
+def definition(mirror):
     folder = mirror / "flickr8k"
     if not folder.exists():
         pytest.skip("flickr8k is not in the mirror")
-    definition = {
+    return {
         "kind": "folder",
         "media": str(folder / "images64_all.zip"),
         "modality": "image",
         "table": str(folder / "captions.csv"),
         "columns": {"file": "image", "text": "caption"},
     }
+
+
+def test_flickr8k_counts(definition, tmp_path):
     _, _, counts = build(tmp_path, definition, threads=2)
     assert counts == {
         "items_in": 8091,
@@ -29,7 +33,7 @@ def test_flickr8k_counts(mirror, tmp_path):
     assert set(failures["reason"]) == {"no such file"}
 
 
-def test_flickr8k_through_a_checkpoint(mirror, tmp_path):
+def test_flickr8k_through_a_checkpoint(definition, tmp_path):
     """Every picture and every caption of the set has its row, beside its item."""
     import numpy as np
     import torch
@@ -39,16 +43,6 @@ def test_flickr8k_through_a_checkpoint(mirror, tmp_path):
     from mindgap.embed.extract import Work
     from tests.checkpoints import make_checkpoint
 
-    folder = mirror / "flickr8k"
-    if not folder.exists():
-        pytest.skip("flickr8k is not in the mirror")
-    definition = {
-        "kind": "folder",
-        "media": str(folder / "images64_all.zip"),
-        "modality": "image",
-        "table": str(folder / "captions.csv"),
-        "columns": {"file": "image", "text": "caption"},
-    }
     build(tmp_path, definition, threads=2)
     encoder = load_encoder(make_checkpoint("clip", tmp_path / "clip"))
     work = Work("all", batch_size=256, part_items=3000)

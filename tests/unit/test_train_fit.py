@@ -216,6 +216,25 @@ def test_a_full_disk_leaves_the_last_good_state(job, monkeypatch):
     assert rows == fit(job("other"))[0]
 
 
+def test_a_state_of_other_options_is_not_gone_on_from(job, monkeypatch):
+    steps, go = [], trainer.train_step
+
+    def stop_at_the_fourth(*args):
+        steps.append(1)
+        if len(steps) == 4:
+            raise KeyboardInterrupt
+        return go(*args)
+
+    one = job(steps=6)
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "train_step", stop_at_the_fourth)
+        with pytest.raises(KeyboardInterrupt):
+            fit(one)
+    assert os.path.exists(one.state)
+    other = replace(one, options={**one.options, "learning_rate": 0.02})
+    assert fit(other)[0] == fit(job("fresh", learning_rate=0.02))[0]
+
+
 def test_refusals(job, pairs, tmp_path):
     with pytest.raises(UserError, match="a batch of 64 is larger than the set of 40 items"):
         fit(job(batch=64))

@@ -19,7 +19,9 @@ from mindgap.data.prompts import fill
 from mindgap.embed.encode import choose_device
 from mindgap.embed.encoders.base import Adapter
 from mindgap.embed.encoders.load import load_encoder
+from mindgap.embed.history import digest
 from mindgap.errors import UserError
+from mindgap.files import sha256, write_text
 from mindgap.train.amend import fit_amendment
 from mindgap.train.batches import Batches, wrong_partners
 from mindgap.train.build import write_small_clip
@@ -70,6 +72,8 @@ def fit(job: Job, group: Group | None = None) -> tuple[list[dict[str, Any]], dic
     group, options = group or Group(), job.options
     torch.set_num_threads(job.threads)
     torch.manual_seed(options["seed"])
+    if group.first:
+        _forget_another(job)
     with tempfile.TemporaryDirectory() as scratch:
         encoder = _start(job, group)
         pool = load_pool(job.pairs["train"], encoder, job.threads, scratch)
@@ -99,6 +103,16 @@ def fit(job: Job, group: Group | None = None) -> tuple[list[dict[str, Any]], dic
         final |= gap_bounds(x, y, options["bootstrap"], options["confidence"], options["seed"])
         save_checkpoint(model, job.folder)
     return rows, final
+
+
+def _forget_another(job: Job) -> None:
+    """Drop a state that another training left: other options, other pairs, another start."""
+    inputs = [*job.pairs.values(), *([f"{job.start}/model.safetensors"] if job.start else [])]
+    key = digest(job.options, job.sizes, job.prompts, [sha256(path) for path in inputs])
+    record = Path(f"{job.state}.key")
+    if not record.exists() or record.read_text() != key:
+        Path(job.state).unlink(missing_ok=True)
+        write_text(record, key)
 
 
 def _start(job: Job, group: Group) -> Adapter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import product
@@ -99,7 +98,7 @@ def _word(value: Any) -> str:
 
 def needed_sets(trainings: dict[str, Training]) -> list[str]:
     """Data sets that the trainings of a run read, each once."""
-    return list(Counter(d for one in trainings.values() for d in one.datasets.values()))
+    return list(dict.fromkeys(d for one in trainings.values() for d in one.datasets.values()))
 
 
 def outputs_of(name: str, run: str) -> list[str]:
@@ -124,14 +123,8 @@ def zero_shot_prompts(
     if not name:
         return None
     own = config["datasets"][name]
-    return {
-        **prompts.get(own["kind"], {"template": "a photo of {a} {}."}),
-        **_only(own, "template"),
-    }
-
-
-def _only(options: dict[str, Any], key: str) -> dict[str, Any]:
-    return {key: options[key]} if key in options else {}
+    usual = prompts.get(own["kind"], {"template": "a photo of {a} {}."})
+    return {**usual, "template": own.get("template", usual["template"])}
 
 
 def check_models(models: Iterable[Any], trainings: dict[str, Training]) -> None:
