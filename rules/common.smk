@@ -14,7 +14,8 @@ from mindgap.data.kinds import snapshot_name
 from mindgap.data.sources import carried_files, expected_sum, find_source, manifest
 from mindgap.digest import code_digest, tree_digest
 from mindgap.errors import UserError
-from mindgap.train.trainings import check_models, expand_trainings, needed_sets, outputs_of
+from mindgap.train.trainings import check_models, checkpoint_of, expand_trainings, needed_sets
+from mindgap.train.trainings import outputs_of
 
 ROOT = Path(workflow.basedir)
 
@@ -119,13 +120,10 @@ def shown_table(chapter, name):
 
 def checkpoint_files(wildcards):
     """Files behind an encoder: the manifest of a fetched checkpoint, or the user's own files."""
-    options = MODELS[wildcards.model].options
-    if "checkpoint" in options:
-        return [manifest(options)]
-    if MODELS[wildcards.model].kind == "trained":
+    options, kind = MODELS[wildcards.model].options, MODELS[wildcards.model].kind
+    if kind == "trained":
         return outputs_of(options["training"], RUN)
-    folder = Path(options["folder"]) if "folder" in options else None
-    return sorted(str(p) for p in folder.iterdir() if p.is_file()) if folder else []
+    return checkpoint_of(options) if kind == "encoder" else []
 
 
 def shards_of(pattern):
@@ -137,7 +135,10 @@ def shards_of(pattern):
 
 # The folder's name is not the checkpoint's, so the rule that fetches it looks it up.
 FETCHED = {
-    manifest(model.options): model.options
-    for model in MODELS.values()
-    if "checkpoint" in model.options
+    manifest(options): options
+    for options in (
+        *(model.options for model in MODELS.values()),
+        *(one.checkpoint or {} for one in TRAININGS.values()),
+    )
+    if "checkpoint" in options
 }

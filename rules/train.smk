@@ -37,6 +37,7 @@ rule train_model:
         options=lambda w: TRAININGS[w.training].options,
         definition=lambda w: TRAININGS[w.training].definition,
         sizes=lambda w: config["train"]["models"].get(TRAININGS[w.training].options["model"]),
+        start=lambda w: TRAININGS[w.training].checkpoint,
         prompts=lambda w: zero_shot_prompts(TRAININGS[w.training], config, PROMPTS),
         device=config["device"],
     script:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mindgap.embed.checkpoint import MANIFEST, check_checkpoint
 from mindgap.files import write_csv, write_json
 from mindgap.job import run
 from mindgap.train.fit import Job, fit
@@ -17,17 +18,24 @@ def main(job):
     folder = Path(job.output.weights).parent
     state = folder.with_name(f".{folder.name}.state")
     given = dict(job.input.items())
+    start = None
+    if "start" in given:
+        files = [given["start"]] if isinstance(given["start"], str) else given["start"]
+        start = str(Path(files[0]).parent)
+        if Path(files[0]).name == MANIFEST:
+            check_checkpoint(files[0])
     roles = ("train", "test", "zero_shot")
     work = Job(
         options,
         params.sizes,
         {role: str(given[role]) for role in roles if role in given},
         params.prompts,
-        str(Path(given["start"]).parent) if "start" in given else None,
+        start,
         str(folder),
         str(state),
         params.device,
         job.threads,
+        (params.start or {}).get("expect"),
     )
     if options["processes"] > 1:
         rows, final = spread(work, options["processes"])

@@ -23,6 +23,9 @@ _ENCODER = {
     "modalities": ["image", "text"],
 }
 
+#: What a run selects of the chapters that it can leave out as a whole.
+_CHOICES = {"cone": ("cone",), "train": ("trainings", "experiments")}
+
 
 @dataclass(frozen=True)
 class Model:
@@ -62,8 +65,12 @@ def check_config(config: dict[str, Any], schema: dict[str, Any]) -> None:
 
     Definitions under `datasets` and `models` are checked against `$defs/dataset_{kind}` and
     `$defs/model_{kind}`. The error names the key, and for an unknown key the nearest known one.
+    What is selected of a chapter that the run leaves out is emptied in `config`.
     """
     _check(config, schema, schema, "config")
+    for chapter, groups in _CHOICES.items():
+        if chapter not in config["select"]["chapters"]:
+            config["select"].update({group: [] for group in groups})
     for group in ("dataset", "model"):
         for name, definition in config[f"{group}s"].items():
             part = schema["$defs"][f"{group}_{definition['kind']}"]
@@ -71,7 +78,7 @@ def check_config(config: dict[str, Any], schema: dict[str, Any]) -> None:
     defined = {**config, **config["train"], "landscapes": config["shift"]["landscapes"]}
     defined["models"] = config["models"]
     for group, names in config["select"].items():
-        for name in names:
+        for name in names if group != "chapters" else ():
             if name not in defined[group]:
                 near = _nearest(name, defined[group])
                 raise UserError(
@@ -154,7 +161,7 @@ def expand_models(config: dict[str, Any]) -> list[Model]:
         options = config["models"][name]
         kind, label = options["kind"], options.get("label", name)
         if kind == "encoder":
-            options = _encoder_options(name, options)
+            options = encoder_options(name, options)
         if kind == "trained":
             options = {**_ENCODER, **options}
             options["folder"] = f"results/{config['run']}/checkpoints/{options['training']}"
@@ -187,7 +194,7 @@ def expand_models(config: dict[str, Any]) -> list[Model]:
     return models
 
 
-def _encoder_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
+def encoder_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """Options of a model of the kind `encoder`, with what was left out."""
     where = f"config: models.{name}"
     if ("checkpoint" in options) == ("folder" in options):

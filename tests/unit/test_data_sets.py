@@ -560,3 +560,17 @@ def test_a_draw_keeps_the_order_of_the_set(make, digits):
     assert len(some) == len(other) == 15
     assert list(some) == [name for name in every if name in some]
     assert set(some) != set(other)
+
+
+def test_parts_of_one_draw_share_no_item(make, digits):
+    every, _, _ = make("mnist", digits[2], split="test")
+    for seed in ({}, {"seed": 4}):
+        first, _, _ = make("mnist", digits[2], split="test", items=15, **seed)
+        rest, _, _ = make("mnist", digits[2], split="test", skip=15, **seed)
+        assert not set(first) & set(rest)
+        assert {*first, *rest} == set(every)
+        some, _, _ = make("mnist", digits[2], split="test", skip=15, items=2, **seed)
+        assert list(some) == [name for name in rest if name in some]
+        assert len(some) == 2
+    with pytest.raises(UserError, match="skip: 1000 leaves nothing of"):
+        make("mnist", digits[2], split="test", skip=1000)

@@ -16,6 +16,8 @@ from mindgap.data.pairs import write_pairs
 from mindgap.data.sets import build_pairs
 from mindgap.embed.encoders.load import load_encoder
 from mindgap.errors import UserError
+from mindgap.gap.cosines import unit_rows
+from mindgap.gap.measures import modality_gap
 from mindgap.train import trainer
 from mindgap.train.fit import Job, fit
 from mindgap.train.launch import spread
@@ -31,6 +33,7 @@ SIZES = {
     "context": 40,
     "words": 100,
 }
+CPU = torch.device("cpu")
 OPTIONS = {
     "steps": 6,
     "batch": 8,
@@ -94,6 +97,40 @@ def test_a_trained_checkpoint_is_an_encoder_like_any_other(job):
     assert rows[-1]["logit_scale"] == pytest.approx(float(encoder.model.logit_scale.exp()))
 
 
+@pytest.mark.parametrize("family", ["clip", "siglip", "altclip"])
+def test_a_training_goes_on_from_any_dual_encoder(job, pairs, tmp_path, family):
+    from mindgap.embed.extract import Work, extract
+    from tests.checkpoints import make_checkpoint
+
+    start = str(make_checkpoint(family, tmp_path / family))
+    loss = "sigmoid" if family == "siglip" else "cross_entropy"
+    one = replace(job(loss=loss, steps=3, warmup=0), start=start, sizes=None)
+    rows, final = fit(one)
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert weights(one) != weights(replace(one, folder=start))
+    # What was trained is what the chapter `embed` loads and measures.
+    encoder = load_encoder(one.folder)
+    held, _ = extract(encoder, pairs["test"], 0, 24, Work("first", 8), CPU, tmp_path, "k")
+    x, y = (unit_rows(held.rows[m]) for m in ("image", "text"))
+    assert modality_gap(x, y) == pytest.approx(final["gap"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "sentence"),
+    [
+        ("siglip", {"amend": "procrustes"}, "ends in a linear projection"),
+        ("siglip2", {}, "one of fixed resolution"),
+        ("resnet", {}, "not pictures and texts"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_trained_is_refused(job, tmp_path, family, options, sentence):
+    from tests.checkpoints import make_checkpoint
+
+    start = str(make_checkpoint(family, tmp_path / family))
+    with pytest.raises(UserError, match=sentence):
+        fit(replace(job(**options), start=start, sizes=None))
+
+
 @pytest.mark.parametrize("amend", ["procrustes", "centre"])
 def test_an_amended_start_has_less_gap(job, amend):
     plain, _ = fit(job("plain", steps=1))
@@ -102,8 +139,6 @@ def test_an_amended_start_has_less_gap(job, amend):
 
 
 def test_a_folded_turn_embeds_as_it_was_trained(job, pairs):
-    from mindgap.gap.cosines import unit_rows
-    from mindgap.gap.measures import modality_gap
     from mindgap.train.pool import load_pool
 
     one = job(amend="procrustes")

@@ -50,7 +50,7 @@ def run(house):
     """A finished run: a checkpoint from a mirror and a single tower, two shards of each."""
     (house.path / "many.yaml").write_text(
         "run: many\n"
-        "select: {datasets: [shapes], models: [fetched, tower], landscapes: [full], cone: []}\n"
+        "select: {datasets: [shapes], models: [fetched, tower], landscapes: [full], chapters: []}\n"
         "embed: {shards: {shapes: 2}, part_items: 4}\n" + OPTIONS + "models:\n"
         "  fetched: {kind: encoder, checkpoint: some-org/tiny-clip, captions: all}\n"
         "  tower: {kind: encoder, folder: own/resnet, modalities: [image], weights: random, seeds: [0]}\n"
@@ -115,7 +115,7 @@ def test_nothing_but_the_wanted_files_stays(run):
 
 def test_shards_and_whole_agree(run, house):
     (house.path / "whole.yaml").write_text(
-        "run: whole\nselect: {datasets: [shapes], models: [fetched], cone: []}\n"
+        "run: whole\nselect: {datasets: [shapes], models: [fetched], chapters: []}\n"
         + OPTIONS
         + "models:\n"
         "  fetched: {kind: encoder, checkpoint: some-org/tiny-clip, captions: all}\n"
@@ -144,7 +144,7 @@ def test_a_changed_checkpoint_embeds_again(run, house):
 def test_killed_and_started_again_it_ends_in_the_same_bytes(run, house):
     """Kill -9 of the workflow and its job while parts are being written."""
     (house.path / "killed.yaml").write_text(
-        "run: killed\nselect: {datasets: [shapes], models: [sound], cone: []}\nembed: {part_items: 2}\n"
+        "run: killed\nselect: {datasets: [shapes], models: [sound], chapters: []}\nembed: {part_items: 2}\n"
         "gap: {bootstrap: 100}\ndatasets: {shapes: {items: 400, size: 32, frames: 4}}\nmodels:\n"
         "  sound: {kind: encoder, folder: own/clap, modalities: [audio, text], batch_size: 2}\n"
     )
@@ -183,7 +183,7 @@ def house_env(house):
 
 def test_a_folder_that_is_none_is_refused_before_anything_runs(house):
     (house.path / "none.yaml").write_text(
-        "run: none\nselect: {models: [mine], cone: []}\nmodels: {mine: {kind: encoder, folder: not/there}}\n"
+        "run: none\nselect: {models: [mine], chapters: []}\nmodels: {mine: {kind: encoder, folder: not/there}}\n"
     )
     done = house.snakemake("none.yaml", "-n", check=False)
     assert done.returncode != 0

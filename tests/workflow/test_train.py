@@ -1,5 +1,7 @@
 """The chapter `train` within the workflow: from pairs to effects, and the trained model beyond."""
 
+import shutil
+
 import pandas as pd
 import pytest
 
@@ -9,7 +11,7 @@ select:
   datasets: []
   models: [clip_small]
   landscapes: [full]
-  cone: []
+  chapters: [train]
   trainings: [clip_small, temperature, plain, amended]
   experiments: [temperature, initialisation]
 datasets:
@@ -26,6 +28,7 @@ train:
     amended: {steps: 3, seeds: [0, 1]}
   experiments: {initialisation: {others: [amended]}}
 """
+TUNED = "  trainings:\n    tuned: {start: mine, steps: 2}"
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +80,32 @@ def test_a_second_call_trains_nothing_and_an_option_only_its_own(trained):
     assert "embed_pairs" not in plan
 
 
+def test_a_training_goes_on_from_a_folder_of_ones_own(trained):
+    mine = trained.path / "mine"
+    shutil.copytree(trained.path / "results/small/checkpoints/clip_small_s0", mine)
+    (trained.path / "on.yaml").write_text(
+        "run: again\nselect: {datasets: [], models: [further], chapters: [train],\n"
+        "  landscapes: [full], trainings: [tuned], experiments: []}\n"
+        "models:\n  mine: {kind: encoder, folder: mine}\n"
+        "  further: {kind: trained, training: tuned_s0, datasets: [held_out]}\n"
+        + CONFIG[CONFIG.index("datasets:\n  scenes") :].replace("  trainings:\n", f"{TUNED}\n")
+    )
+    plan = trained.plan("on.yaml")
+    assert plan["train_model"] == 1
+    trained.snakemake("on.yaml", "--", "results/again/train/parts/tuned_s0.final.csv")
+    steps = pd.read_csv(trained.path / "results/again/train/parts/tuned_s0.trajectory.csv")
+    table = pd.read_csv(trained.path / "results/small/train/trainings.csv").set_index("training")
+    gap = table.loc["clip_small_s0", "gap"]
+    assert steps["gap"].iloc[0] == pytest.approx(gap, abs=1e-6)
+    (mine / "config.json").unlink()
+    done = trained.snakemake("on.yaml", "-n", "--forceall", check=False)
+    assert "error: " in done.both
+    assert "mine is no checkpoint folder: it has no config.json" in done.both
+
+
 def test_a_model_without_its_training_is_refused(trained):
     (trained.path / "none.yaml").write_text(
-        "run: none\nselect: {datasets: [], models: [clip_small], cone: []}\n"
+        "run: none\nselect: {datasets: [], models: [clip_small], chapters: []}\n"
     )
     done = trained.snakemake("none.yaml", "-n", check=False)
     assert "this run trains no 'clip_small_s0' (it trains: none)" in done.both

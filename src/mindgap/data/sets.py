@@ -20,7 +20,7 @@ from mindgap.errors import UserError
 from mindgap.files import write_csv
 
 #: Options that every set with a reader knows; they are not the reader's business.
-COMMON = ("kind", "items", "seed", "failures", "keep", "files", "template", *vars(Limits()))
+COMMON = ("kind", "items", "skip", "seed", "failures", "keep", "files", "template", *vars(Limits()))
 
 
 def build_pairs(
@@ -84,9 +84,13 @@ def _read(
     if "template" in definition:
         prompts = {**(prompts or {}), "template": definition["template"]}
     total, items = getattr(import_module(module), name)(options, how["files"], limits, prompts)
-    if "items" in definition:
-        items = _some(items, total, definition["items"], definition.get("seed"))
-        total = min(total, definition["items"]) if total is not None else None
+    skip, count = definition.get("skip", 0), definition.get("items")
+    if total is not None and skip >= total:
+        raise UserError(f"skip: {skip} leaves nothing of {total} items")
+    if skip or count is not None:
+        items = _some(items, total, skip, count, definition.get("seed"))
+        if total is not None:
+            total = min(total - skip, total if count is None else count)
     yield from check_items(
         items,
         tally,
@@ -106,10 +110,16 @@ def _read(
         )
 
 
-def _some(items: Iterator[Item], total: int | None, count: int, seed: int | None) -> Iterator[Item]:
-    """Return the first `count` items or, with a seed, a draw of them in the order of the set."""
-    if seed is None or total is None or count >= total:
-        return islice(items, count)
+def _some(
+    items: Iterator[Item], total: int | None, skip: int, count: int | None, seed: int | None
+) -> Iterator[Item]:
+    """Return `count` items after the first `skip` ones or, with a seed, of a shuffled set.
+
+    They keep the order of the set. Draws of one seed that do not overlap share no item.
+    """
+    stop = None if count is None else skip + count
+    if seed is None or total is None or (not skip and (count is None or count >= total)):
+        return islice(items, skip, stop)
     drawn = np.zeros(total, bool)
-    drawn[np.random.default_rng(seed).permutation(total)[:count]] = True
+    drawn[np.random.default_rng(seed).permutation(total)[skip:stop]] = True
     return (item for item, taken in zip(items, drawn, strict=False) if taken)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from mindgap.data.prompts import fill
+from mindgap.embed.checkpoint import describe_folder
 from mindgap.embed.encode import choose_device
 from mindgap.embed.encoders.base import Adapter
 from mindgap.embed.encoders.load import load_encoder
@@ -54,6 +55,8 @@ class Job:
         File of the last good state, for a restart.
     device, threads
         Where and how.
+    expect
+        Facts that the checkpoint to start from must have, see `load_encoder`.
     """
 
     options: dict[str, Any]
@@ -65,6 +68,7 @@ class Job:
     state: str
     device: str = "auto"
     threads: int = 1
+    expect: dict[str, Any] | None = None
 
 
 def fit(job: Job, group: Group | None = None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -107,8 +111,9 @@ def fit(job: Job, group: Group | None = None) -> tuple[list[dict[str, Any]], dic
 
 def _forget_another(job: Job) -> None:
     """Drop a state that another training left: other options, other pairs, another start."""
-    inputs = [*job.pairs.values(), *([f"{job.start}/model.safetensors"] if job.start else [])]
-    key = digest(job.options, job.sizes, job.prompts, [sha256(path) for path in inputs])
+    start = describe_folder(job.start) if job.start else None
+    pairs = [sha256(path) for path in job.pairs.values()]
+    key = digest(job.options, job.sizes, job.prompts, job.expect, start, pairs)
     record = Path(f"{job.state}.key")
     if not record.exists() or record.read_text() != key:
         Path(job.state).unlink(missing_ok=True)
@@ -121,13 +126,19 @@ def _start(job: Job, group: Group) -> Adapter:
     if job.start is None and group.first:
         write_small_clip(folder, read_texts(job.pairs["train"]), job.options["seed"], job.sizes)
     group.wait()
-    encoder = load_encoder(folder)
+    encoder = load_encoder(folder, expect=job.expect)
     group.wait()
     if job.start is None and group.first:
         shutil.rmtree(folder)
     if not {"image", "text"} <= set(encoder.modalities) or len(encoder.modalities) != 2:
         raise UserError(
             f"{job.start} embeds {' and '.join(encoder.modalities)}, not pictures and texts"
+        )
+    projection = getattr(encoder.model, "text_projection", None)
+    if job.options["amend"] == "procrustes" and not isinstance(projection, torch.nn.Linear):
+        raise UserError(
+            f"{job.start}: amend: procrustes needs a text tower that ends in a linear projection, "
+            "which takes up the rotation; this model has none"
         )
     return encoder
 
@@ -161,7 +172,8 @@ def save_checkpoint(model: Dual, folder: str | Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     towers, amendment = model.towers, model.amendment
     with torch.no_grad():
-        towers.logit_scale.copy_(model.log_scale)
+        if hasattr(towers, "logit_scale"):
+            towers.logit_scale.copy_(model.log_scale)
         if amendment.turn is not None:
             weight = towers.text_projection.weight
             weight.copy_(amendment.turn.to(weight) @ weight)

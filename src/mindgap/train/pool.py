@@ -81,6 +81,11 @@ def load_pool(pairs: str | Path, encoder: Adapter, threads: int, scratch: str | 
                 partial(_decode, encoder, pairs), rows["id"].to_pylist(), rows["image"].to_pylist()
             )
             for i, value in enumerate(values):
+                if not isinstance(value, np.ndarray):
+                    raise UserError(
+                        "this model takes pictures as lists of patches of their own number, which "
+                        "the chapter `train` cannot put into batches; take one of fixed resolution"
+                    )
                 if pictures is None:
                     pictures = _hold((total, *value.shape), value.dtype, scratch)
                 pictures[start + i] = value

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
+from mindgap.config import encoder_options
+from mindgap.data.sources import manifest
 from mindgap.errors import UserError
 
 
@@ -24,12 +27,15 @@ class Training:
         Everything that decides its numbers, with the defaults filled in.
     start
         Name of the training that it goes on from, or None.
+    checkpoint
+        Options of the encoder that it goes on from, a folder or a name on the hub, or None.
     """
 
     name: str
     definition: str
     options: dict[str, Any] = field(hash=False)
     start: str | None = None
+    checkpoint: dict[str, Any] | None = field(default=None, hash=False)
 
     @property
     def datasets(self) -> dict[str, str]:
@@ -42,7 +48,8 @@ def expand_trainings(config: dict[str, Any]) -> dict[str, Training]:
     """The trainings of a run by name, those first that others start from.
 
     A definition has one training a seed and a value of the option that it varies. A `start` is the
-    name of a training, or of a definition, and then of its training of the same seed.
+    name of a training, or of a definition, and then of its training of the same seed, or of an
+    encoder under `models`.
     """
     block = config["train"]
     found: dict[str, Training] = {}
@@ -54,22 +61,32 @@ def expand_trainings(config: dict[str, Any]) -> dict[str, Training]:
             name = "_".join([definition, *map(_word, values), f"s{seed}"])
             own = {**options, **dict(zip(vary, values, strict=True)), "seed": seed}
             found[name] = Training(name, definition, own, start)
-    found = {name: _resolve(one, found) for name, one in found.items()}
+    found = {name: _resolve(one, found, config["models"]) for name, one in found.items()}
     for one in found.values():
         _check(one, config, found)
     return found
 
 
-def _resolve(one: Training, found: dict[str, Training]) -> Training:
+def _resolve(one: Training, found: dict[str, Training], models: dict[str, Any]) -> Training:
     if one.start is None or one.start in found:
         return one
     same = f"{one.start}_s{one.options['seed']}"
-    if same not in found:
+    if same in found:
+        return replace(one, start=same)
+    encoders = [name for name, model in models.items() if model["kind"] == "encoder"]
+    if one.start not in encoders:
         raise UserError(
             f"config: train.trainings.{one.definition}.start: {one.start!r} is no training of this "
-            f"run, and {same!r} neither (it has: {', '.join(found)})"
+            f"run, {same!r} neither (it has: {', '.join(found)}), and no encoder under models "
+            f"(there are: {', '.join(encoders) or 'none'})"
         )
-    return Training(one.name, one.definition, one.options, same)
+    options = encoder_options(one.start, models[one.start])
+    if options["weights"] != "trained":
+        raise UserError(
+            f"config: train.trainings.{one.definition}.start: {one.start!r} has random weights; "
+            "train.models defines untrained models"
+        )
+    return replace(one, start=None, checkpoint=options)
 
 
 def _check(one: Training, config: dict[str, Any], found: dict[str, Training]) -> None:
@@ -77,8 +94,9 @@ def _check(one: Training, config: dict[str, Any], found: dict[str, Training]) ->
     for role, name in one.datasets.items():
         if name not in config["datasets"]:
             raise UserError(f"{where}.{role}: no data set is called {name!r}")
-    if one.start is None and one.options["model"] not in config["train"]["models"]:
-        known = ", ".join(config["train"]["models"])
+    models = config["train"]["models"]
+    if one.start is one.checkpoint is None and one.options["model"] not in models:
+        known = ", ".join(models)
         raise UserError(f"{where}.model: {one.options['model']!r} is not defined (known: {known})")
     if one.options["batch"] % one.options["processes"]:
         raise UserError(
@@ -107,12 +125,26 @@ def outputs_of(name: str, run: str) -> list[str]:
     return [f"{folder}/{file}" for file in ("config.json", "model.safetensors", "training.json")]
 
 
-def inputs_of(training: Training, run: str) -> dict[str, str]:
-    """Role -> pairs that a training reads, and the weights that it starts from."""
-    inputs = {role: f"results/{run}/pairs/{d}.parquet" for role, d in training.datasets.items()}
+def inputs_of(training: Training, run: str) -> dict[str, Any]:
+    """Role -> pairs that a training reads, and the files of the checkpoint that it starts from."""
+    inputs: dict[str, Any] = {
+        role: f"results/{run}/pairs/{d}.parquet" for role, d in training.datasets.items()
+    }
     if training.start:
-        inputs["start"] = outputs_of(training.start, run)[1]
+        inputs["start"] = outputs_of(training.start, run)
+    elif training.checkpoint:
+        inputs["start"] = checkpoint_of(training.checkpoint)
     return inputs
+
+
+def checkpoint_of(options: dict[str, Any]) -> list[str]:
+    """Files behind an encoder: the manifest of a fetched checkpoint, or the user's own files."""
+    if "checkpoint" in options:
+        return [manifest(options)]
+    folder = Path(options["folder"])
+    if not (folder / "config.json").exists():
+        raise UserError(f"{folder} is no checkpoint folder: it has no config.json")
+    return sorted(str(p) for p in folder.iterdir() if p.is_file())
 
 
 def zero_shot_prompts(
