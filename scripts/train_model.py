@@ -35,6 +35,7 @@ def main(job):
         str(state),
         params.device,
         job.threads,
+        (params.start or {}).get("weights", "trained"),
         (params.start or {}).get("expect"),
     )
     if options["processes"] > 1:

@@ -115,6 +115,19 @@ def test_a_training_goes_on_from_any_dual_encoder(job, pairs, tmp_path, family):
     assert modality_gap(x, y) == pytest.approx(final["gap"], abs=1e-5)
 
 
+def test_an_architecture_starts_from_weights_of_each_seed(job, tmp_path):
+    from tests.checkpoints import make_checkpoint
+
+    start = str(make_checkpoint("clip", tmp_path / "clip"))
+    starts = [
+        fit(replace(job(f"s{seed}", steps=1, seed=seed), start=start, sizes=None, weights=how))[0]
+        for how, seed in (("trained", 0), ("trained", 1), ("random", 0), ("random", 1))
+    ]
+    gaps = [rows[0]["gap"] for rows in starts]
+    assert gaps[0] == gaps[1]
+    assert len(set(gaps)) == 3
+
+
 @pytest.mark.parametrize(
     ("family", "options", "sentence"),
     [

@@ -55,6 +55,8 @@ class Job:
         File of the last good state, for a restart.
     device, threads
         Where and how.
+    weights
+        Of the checkpoint to start from: trained, or random, which the training's seed draws.
     expect
         Facts that the checkpoint to start from must have, see `load_encoder`.
     """
@@ -68,6 +70,7 @@ class Job:
     state: str
     device: str = "auto"
     threads: int = 1
+    weights: str = "trained"
     expect: dict[str, Any] | None = None
 
 
@@ -113,7 +116,7 @@ def _forget_another(job: Job) -> None:
     """Drop a state that another training left: other options, other pairs, another start."""
     start = describe_folder(job.start) if job.start else None
     pairs = [sha256(path) for path in job.pairs.values()]
-    key = digest(job.options, job.sizes, job.prompts, job.expect, start, pairs)
+    key = digest(job.options, job.sizes, job.prompts, job.weights, job.expect, start, pairs)
     record = Path(f"{job.state}.key")
     if not record.exists() or record.read_text() != key:
         Path(job.state).unlink(missing_ok=True)
@@ -126,7 +129,7 @@ def _start(job: Job, group: Group) -> Adapter:
     if job.start is None and group.first:
         write_small_clip(folder, read_texts(job.pairs["train"]), job.options["seed"], job.sizes)
     group.wait()
-    encoder = load_encoder(folder, expect=job.expect)
+    encoder = load_encoder(folder, job.weights, job.options["seed"], expect=job.expect)
     group.wait()
     if job.start is None and group.first:
         shutil.rmtree(folder)

@@ -28,7 +28,8 @@ class Training:
     start
         Name of the training that it goes on from, or None.
     checkpoint
-        Options of the encoder that it goes on from, a folder or a name on the hub, or None.
+        Options of the encoder that it goes on from, a folder or a name on the hub, or None. One
+        with random weights is drawn from the training's seed.
     """
 
     name: str
@@ -80,13 +81,7 @@ def _resolve(one: Training, found: dict[str, Training], models: dict[str, Any]) 
             f"run, {same!r} neither (it has: {', '.join(found)}), and no encoder under models "
             f"(there are: {', '.join(encoders) or 'none'})"
         )
-    options = encoder_options(one.start, models[one.start])
-    if options["weights"] != "trained":
-        raise UserError(
-            f"config: train.trainings.{one.definition}.start: {one.start!r} has random weights; "
-            "train.models defines untrained models"
-        )
-    return replace(one, start=None, checkpoint=options)
+    return replace(one, start=None, checkpoint=encoder_options(one.start, models[one.start]))
 
 
 def _check(one: Training, config: dict[str, Any], found: dict[str, Training]) -> None:
