@@ -4,16 +4,18 @@ CONFIG ?= config/default.yaml
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# Where it runs: profiles/default is this machine, profiles/slurm a cluster.
+PROFILE ?= profiles/default
 # More options for Snakemake, e.g. make reproduce ARGS="--cores 8"
 ARGS   ?=
 # A run's name is the config's, or the default's where an overlay does not say.
 RUN     = $(shell $(BIN)/python -c "import sys, yaml; print((yaml.safe_load(open(sys.argv[1])) or {}).get('run', 'embedded'))" $(CONFIG))
 PINS   := requirements.lock pyproject.toml
 
-.PHONY: help setup reproduce report plan test lint format lock clean
+.PHONY: help setup reproduce report plan check test test-slurm lint format lock clean
 
 help:  ## print this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
 
 setup:  ## make .venv with the exact versions of requirements.lock
 	@cat $(PINS) | cmp -s - $(VENV)/installed || $(MAKE) --no-print-directory install
@@ -35,7 +37,7 @@ install:
 
 reproduce: setup  ## run everything: make reproduce [CONFIG=config/published.yaml]
 	@[ -f "$(CONFIG)" ] || { echo "error: CONFIG=$(CONFIG): no such file" >&2; exit 1; }
-	@start=$$(mktemp); $(BIN)/snakemake --configfile $(CONFIG) $(ARGS) || failed=1; \
+	@start=$$(mktemp); $(BIN)/snakemake --workflow-profile $(PROFILE) --configfile $(CONFIG) $(ARGS) || failed=1; \
 	[ -z "$$failed" ] || find .snakemake/log -newer $$start -name '*.log' -exec grep -h '^error: ' {} + 2>/dev/null \
 	  | sort -u >&2; rm -f $$start; exit $${failed:-0}
 	@$(MAKE) --no-print-directory report CONFIG=$(CONFIG)
@@ -56,6 +58,12 @@ plan: setup  ## what a run would download, compute and store: make plan [CONFIG=
 
 test: setup lint  ## lint, format, unit, golden and workflow tests
 	@$(BIN)/python -m pytest
+
+test-slurm: setup  ## smoke run through a Slurm of this one machine (root, Debian), compared with a local run
+	@tests/slurm/run.sh
+
+check: setup  ## compare a run's files with its record: make check [CONFIG=...] [ARGS=--partial]
+	@$(BIN)/python -m mindgap.report.record results/$(RUN) $(ARGS)
 
 lint: setup
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . && $(BIN)/snakefmt --check . 2>/dev/null \

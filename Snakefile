@@ -25,11 +25,8 @@ rule all:
     """Everything of the run: tables, figures, scorecard."""
     default_target: True
     input:
-        f"results/{RUN}/config.yaml",
-        f"results/{RUN}/scorecard.md",
-        expand("results/{run}/pairs/{dataset}.parquet", run=RUN, dataset=SETS),
-        expand("results/{run}/figures/{name}", run=RUN, name=FIGURES),
-        expand("results/{run}/{name}", run=RUN, name=TABLES),
+        RESULTS,
+        f"results/{RUN}/record.json",
     localrule: True
 
 

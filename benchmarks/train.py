@@ -46,7 +46,7 @@ def theirs(folder, pool, batches, recipe, ready):
     pixels = encoder.pixels.to_tensor(torch.from_numpy(pool.pictures)) if ready else None
 
     def step(number):
-        items, captions = batches[number]
+        items, captions, _ = batches[number]
         if ready:
             values = pixels[torch.from_numpy(items)]
         else:

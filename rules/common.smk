@@ -63,6 +63,11 @@ SHARDS = config["embed"]["shards"]
 SHARDED = [name for name, count in SHARDS.items() if count > 1]
 
 
+def memory(gigabytes):
+    """Memory of a job in MB; a second attempt, after a job ran out of it, gets twice as much."""
+    return lambda wildcards, attempt: 1000 * gigabytes * attempt
+
+
 def one_of(names):
     """Wildcard constraint that matches the given names and, where there are none, nothing."""
     return "|".join(map(re.escape, names)) or "(?!)"

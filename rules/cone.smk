@@ -32,6 +32,8 @@ rule embed_initialisations:
     threads: config["threads"]
     resources:
         gpu=GPU,
+        mem_mb=memory(16),
+        runtime=720,
     params:
         library=library("embed_initialisations"),
         options=some_options(*plan.EMBEDDING),
@@ -61,6 +63,9 @@ rule measure_cones:
     benchmark:
         "results/{run}/benchmarks/measure_cones.tsv"
     threads: config["threads"]
+    resources:
+        mem_mb=memory(16),
+        runtime=240,
     params:
         library=library("measure_cones"),
         options=some_options(*plan.MEASURING),
@@ -82,6 +87,9 @@ rule trace_depth:
     benchmark:
         "results/{run}/benchmarks/trace_depth.tsv"
     threads: config["threads"]
+    resources:
+        mem_mb=memory(8),
+        runtime=240,
     params:
         library=library("trace_depth"),
         options=config["cone"]["depth"],
@@ -105,6 +113,9 @@ rule check_theorems:
     benchmark:
         "results/{run}/benchmarks/check_theorems.tsv"
     threads: config["threads"]
+    resources:
+        mem_mb=memory(4),
+        runtime=120,
     params:
         library=library("check_theorems"),
         options=config["cone"]["theorems"],
@@ -131,6 +142,7 @@ rule plot_cone:
         "results/{run}/benchmarks/plot_cone/{figure}.tsv"
     wildcard_constraints:
         figure=one_of(CONE_FIGURES),
+    localrule: True
     params:
         library=library("plot_cone"),
     script:

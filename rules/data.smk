@@ -53,6 +53,9 @@ rule build_pairs:
     benchmark:
         "results/{run}/benchmarks/build_pairs/{dataset}.tsv"
     threads: config["threads"]
+    resources:
+        mem_mb=memory(8),
+        runtime=1440,
     params:
         library=library("build_pairs"),
         reader=lambda w: reader(config["datasets"][w.dataset]),

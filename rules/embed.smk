@@ -52,6 +52,8 @@ rule embed_pairs:
     threads: config["threads"]
     resources:
         gpu=GPU,
+        mem_mb=memory(32),
+        runtime=1440,
     params:
         library=library("embed_pairs"),
         options=lambda w: MODELS[w.model].options,
@@ -78,6 +80,9 @@ rule join_shards:
     wildcard_constraints:
         model=one_of(ENCODERS),
         dataset=one_of(SHARDED),
+    resources:
+        mem_mb=memory(32),
+        runtime=240,
     params:
         library=library("join_shards"),
         most=config["embed"]["join_items"],
@@ -97,6 +102,9 @@ rule import_embeddings:
         "results/{run}/benchmarks/import_embeddings/{model}/{dataset}.tsv"
     wildcard_constraints:
         model=one_of(CARRIERS),
+    resources:
+        mem_mb=memory(8),
+        runtime=60,
     params:
         library=library("import_embeddings"),
         options=lambda w: MODELS[w.model].options,

@@ -26,6 +26,9 @@ rule measure_gap:
     benchmark:
         "results/{run}/benchmarks/measure_gap/{model}/{dataset}.tsv"
     threads: config["threads"]
+    resources:
+        mem_mb=memory(16),
+        runtime=240,
     params:
         library=library("measure_gap"),
         options={k: v for k, v in config["gap"].items() if k != "projection"},
@@ -49,6 +52,9 @@ rule sum_shard:
     wildcard_constraints:
         shard=r"\d+-of-\d+",
     threads: config["threads"]
+    resources:
+        mem_mb=memory(16),
+        runtime=240,
     params:
         library=library("sum_shard"),
     script:
@@ -68,6 +74,9 @@ rule merge_sums:
     benchmark:
         "results/{run}/benchmarks/merge_sums/{model}/{dataset}.tsv"
     threads: config["threads"]
+    resources:
+        mem_mb=memory(4),
+        runtime=60,
     params:
         library=library("merge_sums"),
         tile_items=config["embed"]["tile_items"],
@@ -86,6 +95,9 @@ rule project_pairs:
         "results/{run}/logs/project_pairs.log",
     benchmark:
         "results/{run}/benchmarks/project_pairs.tsv"
+    resources:
+        mem_mb=memory(16),
+        runtime=240,
     params:
         library=library("project_pairs"),
         options=config["gap"]["projection"],
@@ -111,6 +123,7 @@ rule plot_projection:
         "results/{run}/logs/plot_projection/{method}.log",
     benchmark:
         "results/{run}/benchmarks/plot_projection/{method}.tsv"
+    localrule: True
     params:
         library=library("plot_projection"),
     script:
@@ -133,6 +146,7 @@ rule plot_cosines:
         "results/{run}/logs/plot_cosines.log",
     benchmark:
         "results/{run}/benchmarks/plot_cosines.tsv"
+    localrule: True
     params:
         library=library("plot_cosines"),
     script:

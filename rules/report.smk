@@ -5,6 +5,7 @@ twice for programs (scorecard.json, scorecard.csv), and its counts as metrics.js
 """
 
 from mindgap.cone.plan import absent_tables
+from mindgap.data.sources import record_of
 from mindgap.report.summary import read_errors, read_summary
 
 CLAIM_TABLES = [
@@ -77,3 +78,42 @@ rule score_claims:
         library=library("score_claims"),
     script:
         "../scripts/score_claims.py"
+
+
+DOWNLOADED = [place for name in SETS for place in sources(config["datasets"][name])]
+DOWNLOADED += [
+    (MODELS[name].options["source"], MODELS[name].options["file"])
+    for name in CARRIERS
+    if "source" in MODELS[name].options
+]
+RESULTS = [
+    f"results/{RUN}/config.yaml",
+    f"results/{RUN}/scorecard.md",
+    *expand("results/{run}/pairs/{dataset}.parquet", run=RUN, dataset=SETS),
+    *expand("results/{run}/figures/{name}", run=RUN, name=FIGURES),
+    *expand("results/{run}/{name}", run=RUN, name=TABLES),
+]
+
+
+rule record_run:
+    """Record what made a run, at what cost, and the checksum of every file; `make check` verifies it."""
+    input:
+        results=RESULTS,
+        lock="requirements.lock",
+    output:
+        json="results/{run}/record.json",
+        html=report(
+            "results/{run}/record.html",
+            caption=caption("record"),
+            category="scorecard",
+            labels={"what": "record of the run", "kind": "table"},
+        ),
+    log:
+        "results/{run}/logs/record_run.log",
+    localrule: True
+    params:
+        library=library("record_run"),
+        sources=[record_of(*place) for place in DOWNLOADED],
+        root=str(ROOT),
+    script:
+        "../scripts/record_run.py"

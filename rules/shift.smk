@@ -22,6 +22,9 @@ rule sweep_shift:
     benchmark:
         "results/{run}/benchmarks/sweep_shift/{model}/{dataset}.tsv"
     threads: config["threads"]
+    resources:
+        mem_mb=memory(16),
+        runtime=240,
     params:
         library=library("sweep_shift"),
         landscapes=LANDSCAPES,
@@ -46,6 +49,9 @@ rule trace_spheres:
         "results/{run}/logs/trace_spheres.log",
     benchmark:
         "results/{run}/benchmarks/trace_spheres.tsv"
+    resources:
+        mem_mb=memory(4),
+        runtime=60,
     params:
         library=library("trace_spheres"),
         options=config["shift"]["spheres"],
@@ -78,6 +84,7 @@ rule plot_landscape:
         "results/{run}/logs/plot_landscape/{model}/{dataset}.log",
     benchmark:
         "results/{run}/benchmarks/plot_landscape/{model}/{dataset}.tsv"
+    localrule: True
     params:
         library=library("plot_landscape"),
     script:
@@ -104,6 +111,7 @@ rule plot_spheres:
         "results/{run}/logs/plot_spheres.log",
     benchmark:
         "results/{run}/benchmarks/plot_spheres.tsv"
+    localrule: True
     params:
         library=library("plot_spheres"),
     script:

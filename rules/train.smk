@@ -32,6 +32,8 @@ rule train_model:
     threads: lambda w: config["train"]["threads"]
     resources:
         gpu=GPU,
+        mem_mb=memory(32),
+        runtime=2880,
     params:
         library=library("train_model"),
         options=lambda w: TRAININGS[w.training].options,
@@ -105,6 +107,7 @@ rule plot_trainings:
         "results/{run}/logs/plot_trainings.log",
     benchmark:
         "results/{run}/benchmarks/plot_trainings.tsv"
+    localrule: True
     params:
         library=library("plot_trainings"),
         experiments=EXPERIMENTS,

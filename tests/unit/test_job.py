@@ -1,4 +1,7 @@
+import fcntl
 import logging
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -41,3 +44,18 @@ def test_a_good_end_is_logged(tmp_path):
     run(lambda job: logging.info("3 items"), SimpleNamespace(log=[log]))
     assert "3 items" in log.read_text()
     assert log.read_text().rstrip().endswith("done")
+
+
+def test_a_job_waits_for_the_one_that_a_killed_call_left(tmp_path, capfd):
+    log, order = tmp_path / "logs/x.log", []
+    log.parent.mkdir()
+    with open(log, "a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        job = SimpleNamespace(log=[log])
+        waiting = threading.Thread(target=run, args=(lambda job: order.append("second"), job))
+        waiting.start()
+        while "still at it" not in capfd.readouterr().err:
+            time.sleep(0.01)
+        order.append("first")
+    waiting.join(timeout=30)
+    assert order == ["first", "second"]

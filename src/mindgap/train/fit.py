@@ -90,7 +90,13 @@ def fit(job: Job, group: Group | None = None) -> tuple[list[dict[str, Any]], dic
         )
         partner = wrong_partners(len(pool), options["wrong_captions"], options["seed"])
         batches = Batches(
-            pool.first, pool.count, recipe.batch, options["captions"], partner, options["seed"]
+            pool.first,
+            pool.count,
+            recipe.batch,
+            options["captions"],
+            partner,
+            options["seed"],
+            options.get("augmentation", "none"),
         )
         if options["amend"] != "none" and not Path(job.state).exists():
             x, y = model.embed(pool, pool.first, recipe.batch)

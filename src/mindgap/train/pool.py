@@ -17,6 +17,7 @@ from mindgap.data.medium import BadItem
 from mindgap.data.pairs import count_rows, read_pairs
 from mindgap.embed.encoders.base import Adapter
 from mindgap.errors import UserError
+from mindgap.train.batches import flip_and_crop
 
 IN_MEMORY = 1 << 31  # bytes of pictures that are held in memory; more go to a file
 
@@ -47,18 +48,26 @@ class Pool:
         return len(self.pictures)
 
     def batch(
-        self, items: np.ndarray, captions: np.ndarray, trim: bool
+        self,
+        items: np.ndarray,
+        captions: np.ndarray,
+        trim: bool,
+        draws: np.ndarray | None = None,
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Pictures of some items and token ids of some captions.
 
-        With `trim`, columns that are padding in every row are left out.
+        With `trim`, columns that are padding in every row are left out; with `draws` the pictures
+        are augmented, see `flip_and_crop`.
         """
+        pictures = self.pictures[items]
+        if draws is not None:
+            pictures = flip_and_crop(pictures, draws)
         tokens = {key: rows[captions] for key, rows in self.tokens.items()}
         if trim and "attention_mask" in tokens:
             used = int(tokens["attention_mask"].sum(axis=1).max())
             tokens = {key: rows[:, :used] for key, rows in tokens.items()}
         return (
-            torch.from_numpy(np.ascontiguousarray(self.pictures[items])),
+            torch.from_numpy(np.ascontiguousarray(pictures)),
             {key: torch.from_numpy(np.ascontiguousarray(rows)) for key, rows in tokens.items()},
         )
 

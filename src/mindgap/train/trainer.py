@@ -148,7 +148,7 @@ def train_step(
     model: Dual,
     optimiser: torch.optim.Optimizer,
     pool: Pool,
-    batch: tuple[Any, Any],
+    batch: tuple[Any, Any, Any],
     recipe: Recipe,
     group: Group,
 ) -> float:
@@ -159,10 +159,13 @@ def train_step(
     and carried back through the towers piece by piece, so that memory holds one piece at a time
     and the result is that of the undivided batch (Gao et al. 2021, "gradient cache").
     """
-    items, captions = batch
+    items, captions, draws = batch
     own = group.own(len(items))
     pieces = [p for p in _split(own, recipe.accumulate) if len(p)]
-    inputs = [pool.batch(items[p], captions[p], trims(model.encoder)) for p in pieces]
+    inputs = [
+        pool.batch(items[p], captions[p], trims(model.encoder), None if draws is None else draws[p])
+        for p in pieces
+    ]
     device = model.log_scale.device.type
     half = recipe.precision == "auto" and device == "cuda"
     cast = torch.autocast(device, torch.bfloat16, enabled=half)

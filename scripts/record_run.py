@@ -1,0 +1,18 @@
+"""Record what made a run."""
+
+from pathlib import Path
+
+from mindgap.files import write_json, write_text
+from mindgap.job import run
+from mindgap.report.record import describe_run, to_html
+
+
+def main(job):
+    """Write the record as JSON, and as a page for the report."""
+    record = describe_run(job.params.root, Path(job.output.json).parent, job.params.sources)
+    write_json(job.output.json, record)
+    write_text(job.output.html, to_html(record))
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821
