@@ -12,7 +12,7 @@ ARGS   ?=
 RUN     = $(shell $(BIN)/python -c "import sys, yaml; print((yaml.safe_load(open(sys.argv[1])) or {}).get('run', 'embedded'))" $(CONFIG))
 PINS   := requirements.lock pyproject.toml
 
-.PHONY: help setup reproduce report plan check test test-slurm lint format lock clean
+.PHONY: help setup reproduce report plan check push pull test test-faults test-slurm test-remotes lint format lock clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -59,11 +59,25 @@ plan: setup  ## what a run would download, compute and store: make plan [CONFIG=
 test: setup lint  ## lint, format, unit, golden and workflow tests
 	@$(BIN)/python -m pytest
 
+test-faults: setup  ## 20 kills at random moments, full disks (as root)
+	@KILLS=20 $(BIN)/python -m pytest tests/workflow/test_faults.py
+
+# The S3 client and a server to try it against are no part of the lock: only this needs them.
+test-remotes: setup  ## push to a local S3, pull in a second clone, run nothing there
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/remotes/requirements.txt
+	@$(BIN)/python -m pytest tests/remotes
+
 test-slurm: setup  ## smoke run through a Slurm of this one machine (root, Debian), compared with a local run
 	@tests/slurm/run.sh
 
 check: setup  ## compare a run's files with its record: make check [CONFIG=...] [ARGS=--partial]
 	@$(BIN)/python -m mindgap.report.record results/$(RUN) $(ARGS)
+
+push: setup  ## record the finished run with DVC and send its files to the remote
+	@$(BIN)/dvc repro && $(BIN)/dvc push
+
+pull: setup  ## fetch the files of the committed run: make pull [ONLY=tables]
+	@$(BIN)/dvc pull $(if $(filter tables,$(ONLY)),$$($(BIN)/python -m mindgap.report.outs dvc.yaml pairs embeddings checkpoints))
 
 lint: setup
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . && $(BIN)/snakefmt --check . 2>/dev/null \

@@ -5,7 +5,7 @@ import torch
 
 from mindgap.cone.published import cap_table, compare_growth, compare_variance, worst_by_curve
 from mindgap.cone.theorems import growth_table, variance_table
-from mindgap.files import write_csv
+from mindgap.files import read_csv, write_csv
 from mindgap.job import run
 
 
@@ -13,7 +13,7 @@ def main(job):
     """Write the tables of both theorems, the published ones beside them, and the caps."""
     torch.set_num_threads(job.threads)
     options, seed = job.params.options, job.params.seed
-    reference = pd.read_csv(job.input.reference)
+    reference = read_csv(job.input.reference)
     growth = growth_table(**options["growth"], seed=seed)
     variance = variance_table(**options["variance"], seed=seed, threads=job.threads)
     first, second = (reference[reference["theorem"] == k] for k in (1, 2))

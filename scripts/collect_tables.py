@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from mindgap.files import write_csv
+from mindgap.files import read_csv, write_csv
 from mindgap.job import run
 
 
 def main(job):
     """Concatenate the parts in the order of the config."""
-    write_csv(job.output[0], pd.concat(map(pd.read_csv, job.input)))
+    write_csv(job.output[0], pd.concat(map(read_csv, job.input)))
 
 
 if __name__ == "__main__":

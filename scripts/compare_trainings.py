@@ -2,15 +2,15 @@
 
 import pandas as pd
 
-from mindgap.files import write_csv
+from mindgap.files import read_csv, write_csv
 from mindgap.job import run
 from mindgap.train.effects import measure_effects
 
 
 def main(job):
     """Write trajectories, final measures and effects."""
-    finals = pd.concat(map(pd.read_csv, job.input.finals), ignore_index=True)
-    write_csv(job.output.trajectories, pd.concat(map(pd.read_csv, job.input.trajectories)))
+    finals = pd.concat(map(read_csv, job.input.finals), ignore_index=True)
+    write_csv(job.output.trajectories, pd.concat(map(read_csv, job.input.trajectories)))
     write_csv(job.output.trainings, finals)
     effects = measure_effects(finals, job.params.experiments, job.params.confidence)
     write_csv(job.output.effects, effects)

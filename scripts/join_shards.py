@@ -5,14 +5,14 @@ import logging
 import pandas as pd
 
 from mindgap.embed.shards import join_files
-from mindgap.files import write_csv
+from mindgap.files import read_csv, write_csv
 from mindgap.job import run
 
 
 def main(job):
     """Join tensors and failures in the order of the shards."""
     rows = join_files(job.input.embeddings, job.output.embeddings, job.params.most)
-    write_csv(job.output.failures, pd.concat(map(pd.read_csv, job.input.failures)))
+    write_csv(job.output.failures, pd.concat(map(read_csv, job.input.failures)))
     logging.info("%s", ", ".join(f"{n} {modality}" for modality, n in rows.items()))
 
 

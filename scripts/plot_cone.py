@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from mindgap.cone import figures, scatters
+from mindgap.files import read_csv
 from mindgap.job import run
 from mindgap.style import save_figure
 
@@ -23,7 +22,7 @@ DRAW = {
 def main(job):
     """Draw the figure that the output names from the tables of its rule."""
     name = Path(job.output.png).stem
-    tables = [pd.read_csv(path) for path in job.input]
+    tables = [read_csv(path) for path in job.input]
     if name.startswith("fig2c_"):
         tables[0] = tables[0][tables[0]["method"] == name.removeprefix("fig2c_")]
     save_figure(DRAW[name](*tables), job.output.png, job.output.pdf)

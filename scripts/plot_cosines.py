@@ -1,7 +1,6 @@
 """Draw the histograms of cosines."""
 
-import pandas as pd
-
+from mindgap.files import read_csv
 from mindgap.gap.figures import figure_cosines
 from mindgap.job import run
 from mindgap.style import save_figure
@@ -9,7 +8,7 @@ from mindgap.style import save_figure
 
 def main(job):
     """Draw the histograms and save them as PNG and PDF."""
-    save_figure(figure_cosines(pd.read_csv(job.input[0])), job.output.png, job.output.pdf)
+    save_figure(figure_cosines(read_csv(job.input[0])), job.output.png, job.output.pdf)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Draw the loss landscape of one model on one data set."""
 
-import pandas as pd
-
+from mindgap.files import read_csv
 from mindgap.job import run
 from mindgap.shift.figures import figure_landscape, figure_valley
 from mindgap.style import save_figure
@@ -9,8 +8,8 @@ from mindgap.style import save_figure
 
 def main(job):
     """Draw the curves over the distance, and the heat map with its valley."""
-    points, minima = pd.read_csv(job.input.points), pd.read_csv(job.input.minima)
-    gap = pd.read_csv(job.input.gap).iloc[0]
+    points, minima = read_csv(job.input.points), read_csv(job.input.minima)
+    gap = read_csv(job.input.gap).iloc[0]
     curves = figure_landscape(points, minima, (gap["modality_a"], gap["modality_b"]))
     title = f"{job.wildcards.model} on {job.wildcards.dataset}"
     for figure, name in ((curves, "landscape"), (figure_valley(points, minima), "valley")):

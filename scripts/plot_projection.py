@@ -1,7 +1,6 @@
 """Draw Figure 1."""
 
-import pandas as pd
-
+from mindgap.files import read_csv
 from mindgap.gap.figures import figure_projection
 from mindgap.job import run
 from mindgap.style import save_figure
@@ -9,7 +8,7 @@ from mindgap.style import save_figure
 
 def main(job):
     """Draw the projection by one method and save it as PNG and PDF."""
-    points, gaps = pd.read_csv(job.input.projection), pd.read_csv(job.input.measures)
+    points, gaps = read_csv(job.input.projection), read_csv(job.input.measures)
     figure = figure_projection(points, gaps, job.wildcards.method)
     save_figure(figure, job.output.png, job.output.pdf)
 

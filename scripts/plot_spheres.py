@@ -1,7 +1,6 @@
 """Draw the two worlds on the sphere."""
 
-import pandas as pd
-
+from mindgap.files import read_csv
 from mindgap.job import run
 from mindgap.shift.figures import figure_spheres
 from mindgap.style import save_figure
@@ -10,7 +9,7 @@ from mindgap.style import save_figure
 def main(job):
     """Draw all panels from the tables."""
     names = ("azimuth", "minima", "closed_form", "rings", "picture")
-    figure = figure_spheres(*(pd.read_csv(job.input[name]) for name in names))
+    figure = figure_spheres(*(read_csv(job.input[name]) for name in names))
     save_figure(figure, job.output.png, job.output.pdf)
 
 

@@ -1,7 +1,6 @@
 """Draw the trajectories of all trainings, and each experiment."""
 
-import pandas as pd
-
+from mindgap.files import read_csv
 from mindgap.job import run
 from mindgap.style import save_figure
 from mindgap.train.figures import figure_experiments, figure_trajectories
@@ -9,9 +8,9 @@ from mindgap.train.figures import figure_experiments, figure_trajectories
 
 def main(job):
     """Draw one figure of steps and one of experiments."""
-    rows = pd.read_csv(job.input.trajectories)
+    rows = read_csv(job.input.trajectories)
     save_figure(figure_trajectories(rows), job.output.steps_png, job.output.steps_pdf)
-    finals = pd.read_csv(job.input.trainings)
+    finals = read_csv(job.input.trainings)
     figure = figure_experiments(finals, job.params.experiments)
     save_figure(figure, job.output.experiments_png, job.output.experiments_pdf)
 

@@ -7,7 +7,7 @@ import torch
 
 from mindgap.cone.published import compare_depth, worst_by_curve
 from mindgap.cone.studies import depth_studies, run_study
-from mindgap.files import write_csv
+from mindgap.files import read_csv, write_csv
 from mindgap.job import run
 
 
@@ -19,7 +19,7 @@ def main(job):
         run_study(study, options["depth"], job.params.seed, job.threads)
         for study in depth_studies(options)
     ]
-    reference = pd.read_csv(job.input.reference)
+    reference = read_csv(job.input.reference)
     points = compare_depth(tables[0], reference)
     logging.info("%d of %d published points", len(points), len(reference))
     write_csv(job.output.depth, pd.concat(tables))

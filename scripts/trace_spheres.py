@@ -1,9 +1,8 @@
 """Compute the loss of the two worlds on the sphere, and compare it with the published curves."""
 
 import numpy as np
-import pandas as pd
 
-from mindgap.files import write_csv
+from mindgap.files import read_csv, write_csv
 from mindgap.job import run
 from mindgap.shift import spheres
 
@@ -13,7 +12,7 @@ def main(job):
     options = job.params.options
     azimuth = spheres.azimuth_table(options["spacings"], options["inverse_temperatures"])
     heights = np.linspace(-1, 1, 100)  # the published grid
-    points = spheres.compare(pd.read_csv(job.input.reference))
+    points = spheres.compare(read_csv(job.input.reference))
     tables = {
         "azimuth": azimuth,
         "minima": spheres.minima_table(azimuth),

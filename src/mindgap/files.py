@@ -60,6 +60,18 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def read_csv(path: str | Path) -> Any:
+    """Read a table that `write_csv` wrote; one that was cut off is refused, not read in part."""
+    import pandas as pd
+
+    with open(path, "rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(size - 1, 0))
+        if stream.read() != b"\n":
+            raise UserError(f"{path} ends in the middle of a line; delete it and run again")
+    return pd.read_csv(path)
+
+
 def write_csv(path: str | Path, table: Any) -> None:
     """Write a pandas DataFrame; floats keep every digit that distinguishes them."""
     with replacing(path) as part:

@@ -88,13 +88,24 @@ def _type(name: str, batch: dict[str, list], types: dict[str, pa.DataType]) -> p
     return REFERENCE if refers else types[name]
 
 
+def open_pairs(path: str | Path) -> pq.ParquetFile:
+    """Open a pairs file; one that is damaged is refused in a sentence."""
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).partition(". ")[0].rstrip(".")
+        raise UserError(
+            f"{path} is not a readable parquet file ({reason}); delete it and run again"
+        ) from error
+
+
 def read_pairs(path: str | Path, columns: list[str], rows: int = 512) -> Iterable[pa.RecordBatch]:
     """Stream record batches of some columns; a missing column is a `UserError`.
 
     Media come out as bytes, whether the table holds them or refers to them; a file that is gone
     or has changed since the table was written is a `UserError`.
     """
-    file = pq.ParquetFile(path)
+    file = open_pairs(path)
     for name in columns:
         if name not in file.schema_arrow.names:
             raise UserError(
@@ -140,4 +151,4 @@ def _fetch(place: dict[str, Any], stores: dict[str, MediaStore]) -> bytes:
 
 def count_rows(path: str | Path) -> int:
     """Number of items in a pairs file."""
-    return pq.read_metadata(path).num_rows
+    return open_pairs(path).metadata.num_rows

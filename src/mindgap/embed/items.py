@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from mindgap.data.pairs import resolved
+from mindgap.data.pairs import open_pairs, resolved
 from mindgap.errors import UserError
 
 
@@ -20,7 +19,7 @@ def read_items(
 
     Only the row groups that hold the range are read.
     """
-    file = pq.ParquetFile(pairs)
+    file = open_pairs(pairs)
     names = file.schema_arrow.names
     for name in columns:
         if name not in names:

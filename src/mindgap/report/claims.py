@@ -10,6 +10,7 @@ import pandas as pd
 from jsonschema import Draft202012Validator
 
 from mindgap.errors import UserError
+from mindgap.files import read_csv
 from mindgap.report.summary import count_verdicts, summary
 
 FIELDS = (
@@ -63,7 +64,7 @@ def _score(claim: dict, results: Path, run: str, tables: dict) -> dict[str, Any]
     name = claim["measured"]["table"]
     if name not in tables:
         path = results / name
-        tables[name] = pd.read_csv(path) if path.exists() else None
+        tables[name] = read_csv(path) if path.exists() else None
     value, missing = _cell(tables[name], claim["measured"])
     if "model" not in claim["measured"]["where"] and run not in claim["runs"]:
         value, missing = None, "part in a claim about no model"

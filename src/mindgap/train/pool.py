@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from mindgap.data.medium import BadItem
-from mindgap.data.pairs import count_rows, read_pairs
+from mindgap.data.pairs import count_rows, open_pairs, read_pairs
 from mindgap.embed.encoders.base import Adapter
 from mindgap.errors import UserError
 from mindgap.train.batches import flip_and_crop
@@ -155,6 +155,4 @@ def _hold(shape: tuple[int, ...], dtype: np.dtype, scratch: str | Path) -> np.nd
 
 
 def _has(pairs: str | Path, column: str) -> bool:
-    import pyarrow.parquet as pq
-
-    return column in pq.read_schema(pairs).names
+    return column in open_pairs(pairs).schema_arrow.names
