@@ -18,6 +18,7 @@ include: "rules/gap.smk"
 include: "rules/cone.smk"
 include: "rules/shift.smk"
 include: "rules/train.smk"
+include: "rules/downstream.smk"
 include: "rules/report.smk"
 
 

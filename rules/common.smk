@@ -11,7 +11,7 @@ from mindgap.config import check_checkpoint, check_config, check_files, check_se
 from mindgap.config import expand_models, read_yaml
 from mindgap.data.definitions import describe, find_files, find_inputs, sources
 from mindgap.data.kinds import snapshot_name
-from mindgap.data.sources import carried_files, expected_sum, find_source, manifest
+from mindgap.data.sources import carried_files, carried_places, expected_sums, find_source, manifest
 from mindgap.digest import code_digest, tree_digest
 from mindgap.errors import UserError
 from mindgap.train.trainings import check_models, checkpoint_of, expand_trainings, needed_sets
@@ -25,9 +25,9 @@ try:
     SOURCES = read_yaml(ROOT / "workflow/sources.yaml")
     PROMPTS = read_yaml(ROOT / "workflow/prompts.yaml")
     for model in MODELS.values():
-        if model.kind == "features":
-            find_source(SOURCES, model.options["source"], model.options["file"])
-        if model.kind == "arrays":
+        for place in carried_places(model.options):
+            find_source(SOURCES, *place)
+        if model.kind == "arrays" and "source" not in model.options:
             check_files(model, f"results/{config['run']}/embeddings")
         check_checkpoint(model, f"results/{config['run']}/embeddings")
     TRAININGS = expand_trainings(config)

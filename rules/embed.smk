@@ -65,6 +65,33 @@ rule embed_pairs:
         "../scripts/embed_pairs.py"
 
 
+rule embed_prompts:
+    """Embed the class prompts of a labelled set, those of every task that asks about it."""
+    input:
+        checkpoint_files,
+        pairs="results/{run}/pairs/{dataset}.parquet",
+    output:
+        "results/{run}/embeddings/{model}/{dataset}.prompts.safetensors",
+    log:
+        "results/{run}/logs/embed_prompts/{model}/{dataset}.log",
+    benchmark:
+        "results/{run}/benchmarks/embed_prompts/{model}/{dataset}.tsv"
+    wildcard_constraints:
+        model=one_of(ENCODERS),
+    threads: config["threads"]
+    resources:
+        gpu=GPU,
+    params:
+        library=library("embed_prompts"),
+        options=lambda w: MODELS[w.model].options,
+        manifest=lambda w: manifest(MODELS[w.model].options),
+        wanted=lambda w: DOWNSTREAM.prompted[w.model, w.dataset],
+        work={k: config["embed"][k] for k in ("precision", "part_items")},
+        device=config["device"],
+    script:
+        "../scripts/embed_prompts.py"
+
+
 rule join_shards:
     """Put the shards of a data set into one file, row after row."""
     input:
@@ -109,6 +136,6 @@ rule import_embeddings:
         library=library("import_embeddings"),
         options=lambda w: MODELS[w.model].options,
         files=lambda w: carried_files(MODELS[w.model].options),
-        sha256=lambda w: expected_sum(SOURCES, MODELS[w.model].options),
+        sha256=lambda w: expected_sums(SOURCES, MODELS[w.model].options),
     script:
         "../scripts/import_embeddings.py"

@@ -19,6 +19,14 @@ CLAIM_TABLES = [
     "cone/theorem_curves",
     "cone/twins",
     "cone/variance",
+    "downstream/curves",
+    "downstream/methods",
+    "downstream/published_drops",
+    "downstream/published_intervals",
+    "downstream/published_rates",
+    "downstream/published_tests",
+    "downstream/rates",
+    "downstream/tests",
     "gap/gap",
     "shift/minima",
     "shift/trends",
@@ -27,14 +35,24 @@ CLAIM_TABLES = [
     "train/effects",
     "train/trainings",
 ]
-ABSENT = absent_tables(config) | ({"train/effects", "train/trainings"} if not TRAININGS else set())
+ABSENT = (
+    DOWNSTREAM.absent()
+    | absent_tables(config)
+    | ({"train/effects", "train/trainings"} if not TRAININGS else set())
+)
 READ_TABLES = [name for name in CLAIM_TABLES if name not in ABSENT]
 
 
 rule collect_tables:
-    """Put one table of all models and data sets together."""
+    """Put one table of all models and data sets, or tasks, together."""
     input:
-        each_embedding("results/{run}/{{chapter}}/parts/{model}/{dataset}.{{table}}.csv"),
+        lambda w: (
+            DOWNSTREAM.parts(RUN)[w.table]
+            if w.chapter == "downstream"
+            else each_embedding(
+                f"results/{{run}}/{w.chapter}/parts/{{model}}/{{dataset}}.{w.table}.csv"
+            )
+        ),
     output:
         report(
             "results/{run}/{chapter}/{table}.csv",
@@ -45,13 +63,36 @@ rule collect_tables:
     log:
         "results/{run}/logs/collect_tables/{chapter}/{table}.log",
     wildcard_constraints:
-        chapter="gap|shift",
-        table="gap|cosines|minima|trends",
+        chapter="gap|shift|downstream",
+        table="gap|cosines|minima|trends|" + one_of(DOWNSTREAM.parts(RUN)),
     localrule: True
     params:
         library=library("collect_tables"),
     script:
         "../scripts/collect_tables.py"
+
+
+rule audit_published:
+    """Recompute the paper's own statistics from the counts and accuracies that it gives."""
+    input:
+        zero_shot="workflow/reference/zero_shot.csv",
+        initialisation="workflow/reference/initialisation.csv",
+        fairface="workflow/reference/fairface.csv",
+        accuracy="workflow/reference/fairface_accuracy.csv",
+    output:
+        tests=shown_table("downstream", "published_tests"),
+        intervals=shown_table("downstream", "published_intervals"),
+        rates=shown_table("downstream", "published_rates"),
+        drops=shown_table("downstream", "published_drops"),
+    log:
+        "results/{run}/logs/audit_published.log",
+    localrule: True
+    params:
+        library=library("audit_published"),
+        labels=PROMPTS["fairface"]["denigrating"],
+        confidence=config["gap"]["confidence"],
+    script:
+        "../scripts/audit_published.py"
 
 
 rule score_claims:

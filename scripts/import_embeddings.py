@@ -15,11 +15,12 @@ def main(job):
     options, files = job.params.options, job.params.files
     check_there(files)
     sums = {str(path): sha256(path) for path in files}
-    if job.params.sha256 not in (None, *sums.values()):
-        raise UserError(
-            f"{files[0]} is not the file of workflow/sources.yaml any more: expected sha256 "
-            f"{job.params.sha256}, got {sums[files[0]]}; delete it and data/.fetched and run again"
-        )
+    for path, expected in job.params.sha256.items():
+        if expected not in (None, sums[path]):
+            raise UserError(
+                f"{path} is not the file of workflow/sources.yaml any more: expected sha256 "
+                f"{expected}, got {sums[path]}; delete it and data/.fetched and run again"
+            )
     if options["kind"] == "features":
         embeddings = features(files[0], options["modalities"])
     else:

@@ -75,7 +75,9 @@ def check_config(config: dict[str, Any], schema: dict[str, Any]) -> None:
         for name, definition in config[f"{group}s"].items():
             part = schema["$defs"][f"{group}_{definition['kind']}"]
             _check(definition, part, schema, f"config: {group}s.{name}")
-    defined = {**config, **config["train"], "landscapes": config["shift"]["landscapes"]}
+    defined = {**config, **config["train"]}
+    defined |= {group: config["downstream"][group] for group in ("tasks", "audits")}
+    defined["landscapes"] = config["shift"]["landscapes"]
     defined["models"] = config["models"]
     for group, names in config["select"].items():
         for name in names if group != "chapters" else ():
@@ -179,7 +181,7 @@ def expand_models(config: dict[str, Any]) -> list[Model]:
             else:
                 models.append(Model(name, *one, options, embedded))
         else:
-            dataset = options.get("dataset", "own")
+            options, dataset = _placed(options), options.get("dataset", "own")
             models.append(Model(name, kind, label, weights, (dataset,), options, embedded))
     names = [model.name for model in models]
     if twice := {name for name in names if names.count(name) > 1}:
@@ -192,6 +194,16 @@ def expand_models(config: dict[str, Any]) -> list[Model]:
                     "but a selected data set has that name; rename one"
                 )
     return models
+
+
+def _placed(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of arrays whose files are those of a source: their names become paths."""
+    if options["kind"] != "arrays" or "source" not in options:
+        return options
+    folder = f"data/{options['source']}"
+    files = {modality: f"{folder}/{name}" for modality, name in options["modalities"].items()}
+    more = {key: f"{folder}/{options[key]}" for key in ("labels", "groups") if key in options}
+    return {**options, "modalities": files, **more}
 
 
 def encoder_options(name: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -85,16 +85,27 @@ def record_of(source: str, name: str) -> str:
     return f"data/.fetched/{source}/{name}.sha256"
 
 
+def carried_places(options: dict[str, Any]) -> list[tuple[str, str]]:
+    """(source, file) of each file of workflow/sources.yaml behind embeddings that somebody made."""
+    if "source" not in options:
+        return []
+    names = [options["file"]] if "file" in options else list(options["modalities"].values())
+    names += [options[key] for key in ("labels", "groups") if options.get(key)]
+    plain = (name.partition("#")[0].rpartition("/")[2] for name in names)
+    return [(options["source"], name) for name in dict.fromkeys(plain)]
+
+
 def carried_files(options: dict[str, Any], records: bool = False) -> list[str]:
     """Files behind a model that brings its own embeddings, or the records of downloaded ones."""
-    if "source" in options:
-        place = options["source"], options["file"]
-        return [record_of(*place) if records else "data/{}/{}".format(*place)]
-    return [address.partition("#")[0] for address in options["modalities"].values()]
+    if places := carried_places(options):
+        return [record_of(*p) if records else "data/{}/{}".format(*p) for p in places]
+    files = (address.partition("#")[0] for address in options["modalities"].values())
+    return list(dict.fromkeys(files))
 
 
-def expected_sum(sources: dict[str, Any], options: dict[str, Any]) -> str | None:
-    """Checksum that the table of sources gives for a model's features; None for own files."""
-    if "source" not in options:
-        return None
-    return find_source(sources, options["source"], options["file"]).sha256
+def expected_sums(sources: dict[str, Any], options: dict[str, Any]) -> dict[str, str | None]:
+    """Path -> checksum that the table of sources gives for a model's files; none for own files."""
+    return {
+        "data/{}/{}".format(*place): find_source(sources, *place).sha256
+        for place in carried_places(options)
+    }

@@ -180,7 +180,7 @@ def _embed_part(
     items = {m: np.array(good, np.int64) + low for m in rows}
     if "text" in columns:
         flat = [text for row in good for text in texts[row]]
-        rows["text"] = _embed_texts(runner, pool, flat, work)
+        rows["text"] = embed_texts(runner, pool, flat, work)
         items["text"] = np.repeat(np.array(good, np.int64) + low, [len(texts[r]) for r in good])
         bar.update(step * (high - low))
     about = {
@@ -193,7 +193,16 @@ def _embed_part(
     return Embeddings({m: rows[m] for m in columns}, {m: items[m] for m in columns}, about)
 
 
-def _embed_texts(
+def embed_prompts(
+    encoder: Encoder, texts: list[str], work: Work, device: torch.device
+) -> np.ndarray:
+    """Vectors of texts that belong to no item, float32 (m, d), in their order."""
+    runner = Runner(encoder, device, choose_precision(work.precision, device))
+    with ThreadPoolExecutor(work.threads) as pool:
+        return embed_texts(runner, pool, texts, work)
+
+
+def embed_texts(
     runner: Runner, pool: ThreadPoolExecutor, texts: list[str], work: Work
 ) -> np.ndarray:
     """Each different text once, in order of length, so that a batch holds little padding."""

@@ -49,6 +49,20 @@ class Embeddings:
         _, firsts = np.unique(self.items[modality], return_index=True)
         return self.rows[modality][firsts]
 
+    def last(self, modality: str) -> np.ndarray:
+        """Row of each item, the last one where it has several: float32 of shape (n, d)."""
+        if modality not in self.items:
+            return self.rows[modality]
+        items = self.items[modality]
+        _, places = np.unique(items[::-1], return_index=True)
+        return self.rows[modality][len(items) - 1 - places]
+
+    def several(self, modality: str) -> bool:
+        """Whether every item has more than one row."""
+        return modality in self.items and bool(
+            (np.unique(self.items[modality], return_counts=True)[1] > 1).all()
+        )
+
 
 def check_rows(rows: np.ndarray, name: str) -> None:
     """Refuse rows that no measure can use: wrong shape, too few, not finite, zero."""

@@ -16,7 +16,7 @@ from typing import Any
 from mindgap.config import expand_models, merge, read_yaml
 from mindgap.data.definitions import describe, modalities, sources
 from mindgap.data.kinds import snapshot_name
-from mindgap.data.sources import checkpoint_folder
+from mindgap.data.sources import carried_places, checkpoint_folder
 
 #: Sizes of embeddings that no earlier run has made: float32 of this many dimensions.
 DIMENSIONS = 512
@@ -53,9 +53,7 @@ def list_downloads(config: dict[str, Any], table: dict[str, Any]) -> list[dict[s
         for place in sources(config["datasets"][name])
     ]
     for name in config["select"]["models"]:
-        options = config["models"][name]
-        if "source" in options:
-            wanted.append((options["source"], options["file"]))
+        wanted += carried_places(config["models"][name])
     rows = []
     for source, name in dict.fromkeys(wanted):
         file = table[source]["files"][name]
@@ -206,8 +204,8 @@ def _pairs_bytes(
 def _embeddings_bytes(
     options: dict[str, Any], definition: dict[str, Any] | None, table: dict, items: int | None
 ) -> int | None:
-    if "source" in options:
-        return table[options["source"]]["files"][options["file"]]["bytes"]
+    if places := carried_places(options):
+        return sum(table[source]["files"][name]["bytes"] for source, name in places)
     if definition is None:  # the user's own arrays
         files = [Path(place.partition("#")[0]) for place in options["modalities"].values()]
         return sum(file.stat().st_size for file in files if file.exists())

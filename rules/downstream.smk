@@ -1,0 +1,140 @@
+"""What does the gap do to accuracy and fairness, and can it be closed?
+
+Writes results/{run}/downstream/: zero-shot accuracy over the gap (curves, tests), offensive labels by group
+(rates, confusion), retrieval over the gap (retrieval), ways of changing the gap without training (methods,
+mixed), all models side by side (models, correlations), and the paper's statistics from its own counts
+(published_*). `collect_tables` puts the parts together.
+"""
+
+from mindgap.downstream.plan import Plan
+
+try:
+    DOWNSTREAM = Plan.of(config, MODELS.values(), TRAININGS, PROMPTS)
+except UserError as error:
+    sys.exit(f"error: {error}")
+FIGURES += [f"downstream/{name}.png" for name in DOWNSTREAM.figures()]
+TABLES += ["downstream/models.csv"]
+TABLES += [f"downstream/{name}.csv" for name in DOWNSTREAM.parts(RUN)]
+
+
+rule shift_classes:
+    """Classify a labelled set under every shift, and test whether one helps (Table 1)."""
+    input:
+        unpack(lambda w: DOWNSTREAM.tasks[w.model, w.task].inputs(RUN)),
+    output:
+        curve="results/{run}/downstream/parts/task/{model}/{task}.curves.csv",
+        tests="results/{run}/downstream/parts/task/{model}/{task}.tests.csv",
+    log:
+        "results/{run}/logs/shift_classes/{model}/{task}.log",
+    benchmark:
+        "results/{run}/benchmarks/shift_classes/{model}/{task}.tsv"
+    threads: config["threads"]
+    params:
+        library=library("shift_classes"),
+        task=lambda w: DOWNSTREAM.tasks[w.model, w.task].facts,
+        options={k: config["downstream"][k] for k in ("shifts", "sides")},
+        confidence=config["gap"]["confidence"],
+        seed=config["seed"],
+    script:
+        "../scripts/shift_classes.py"
+
+
+rule measure_fairness:
+    """Measure the rates of offensive labels by group under shifts (Table 2)."""
+    input:
+        unpack(lambda w: DOWNSTREAM.audits[w.model, w.audit].inputs(RUN)),
+    output:
+        rates="results/{run}/downstream/parts/audit/{model}/{audit}.rates.csv",
+        confusion="results/{run}/downstream/parts/audit/{model}/{audit}.confusion.csv",
+    log:
+        "results/{run}/logs/measure_fairness/{model}/{audit}.log",
+    benchmark:
+        "results/{run}/benchmarks/measure_fairness/{model}/{audit}.tsv"
+    threads: config["threads"]
+    params:
+        library=library("measure_fairness"),
+        audit=lambda w: DOWNSTREAM.audits[w.model, w.audit].facts,
+        confidence=config["gap"]["confidence"],
+    script:
+        "../scripts/measure_fairness.py"
+
+
+rule shift_retrieval:
+    """Retrieve across modalities under every shift, with all captions."""
+    input:
+        "results/{run}/embeddings/{model}/{dataset}.safetensors",
+    output:
+        "results/{run}/downstream/parts/pairs/{model}/{dataset}.retrieval.csv",
+    log:
+        "results/{run}/logs/shift_retrieval/{model}/{dataset}.log",
+    benchmark:
+        "results/{run}/benchmarks/shift_retrieval/{model}/{dataset}.tsv"
+    threads: config["threads"]
+    params:
+        library=library("shift_retrieval"),
+        options={k: config["downstream"][k] for k in ("shifts", "sides", "queries")},
+        seed=config["seed"],
+    script:
+        "../scripts/shift_retrieval.py"
+
+
+rule compare_methods:
+    """Compare the ways of changing the gap without training on one set."""
+    input:
+        unpack(lambda w: DOWNSTREAM.compared(w.model, w.dataset, RUN)),
+    output:
+        methods="results/{run}/downstream/parts/pairs/{model}/{dataset}.methods.csv",
+        mixed="results/{run}/downstream/parts/pairs/{model}/{dataset}.mixed.csv",
+    log:
+        "results/{run}/logs/compare_methods/{model}/{dataset}.log",
+    benchmark:
+        "results/{run}/benchmarks/compare_methods/{model}/{dataset}.tsv"
+    threads: config["threads"]
+    params:
+        library=library("compare_methods"),
+        task=lambda w: DOWNSTREAM.classes(w.model, w.dataset),
+        options={**config["downstream"]["methods"], "queries": config["downstream"]["queries"]},
+        seed=config["seed"],
+    script:
+        "../scripts/compare_methods.py"
+
+
+rule compare_models:
+    """Put gap and downstream scores of all models side by side, and correlate them."""
+    input:
+        gaps="results/{run}/gap/gap.csv",
+        curves=["results/{run}/downstream/curves.csv"] if DOWNSTREAM.tasks else [],
+        trainings=["results/{run}/train/trainings.csv"] if TRAININGS else [],
+    output:
+        models="results/{run}/downstream/models.csv",
+        correlations=shown_table("downstream", "correlations"),
+    log:
+        "results/{run}/logs/compare_models.log",
+    localrule: True
+    params:
+        library=library("compare_models"),
+        options={"resamples": config["downstream"]["permutations"], "seed": config["seed"]},
+    script:
+        "../scripts/compare_models.py"
+
+
+rule plot_downstream:
+    """Draw one figure of the chapter from its tables."""
+    input:
+        lambda w: [f"results/{RUN}/downstream/{t}.csv" for t in DOWNSTREAM.figures()[w.figure]],
+    output:
+        png=report(
+            "results/{run}/figures/downstream/{figure}.png",
+            caption=caption("downstream"),
+            category="downstream",
+            labels={"what": "{figure}", "kind": "figure"},
+        ),
+        pdf="results/{run}/figures/downstream/{figure}.pdf",
+    log:
+        "results/{run}/logs/plot_downstream/{figure}.log",
+    benchmark:
+        "results/{run}/benchmarks/plot_downstream/{figure}.tsv"
+    params:
+        library=library("plot_downstream"),
+    script:
+        "../scripts/plot_downstream.py"

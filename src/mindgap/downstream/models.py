@@ -1,0 +1,94 @@
+"""Does a smaller gap go with better downstream scores, over the models of a run?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from mindgap.gap.measures import relative_gap
+
+MEASURES = (
+    "gap",
+    "relative_gap",
+    "distance_matched",
+    "mmd",
+    "effective_rank_a",
+    "effective_rank_b",
+)
+SCORES = ("recall_at_1_ab", "recall_at_1_ba", "zero_shot_accuracy")
+#: Below this number of models no ranking is far from chance: 3! orders have p = 1/3 at best.
+LEAST = 4
+
+
+def kendall(a: np.ndarray, b: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
+    """Kendall's tau-b and the p-value of its permutation test, two-sided.
+
+    All n! orders are taken where `resamples` allow it, else so many random ones (Schrodi et al.
+    2025 test the tau of gap and accuracy in this way). NaN where a column does not vary.
+    """
+    tau = float(stats.kendalltau(a, b).statistic)
+    if not np.isfinite(tau):
+        return float("nan"), float("nan")
+    test = stats.permutation_test(
+        (a,),
+        lambda order: stats.kendalltau(order, b).statistic,
+        permutation_type="pairings",
+        n_resamples=resamples,
+        rng=np.random.default_rng(seed),
+    )
+    return tau, float(test.pvalue)
+
+
+def gather(
+    gaps: pd.DataFrame, curves: pd.DataFrame | None, trainings: pd.DataFrame | None
+) -> pd.DataFrame:
+    """One row a model and set: `over`, model, gap measures, recall, accuracy of each task.
+
+    Models are compared on one set of pairs (`gaps`, as gap.csv), with the accuracy that they have
+    on each task at no shift (`curves`), on whatever set that is; the run's own trainings on the set
+    that they are tested on (`trainings`, as trainings.csv).
+    """
+    keep = [c for c in (*MEASURES, *SCORES) if c in gaps]
+    table = gaps[["dataset", "model", *keep]].rename(columns={"dataset": "over"})
+    if curves is not None:
+        untouched = curves[curves["shift"].abs() < 1e-9]
+        wide = untouched.pivot(index="model", columns="task", values="accuracy")
+        table = table.join(wide.add_prefix("accuracy_"), on="model")
+    if trainings is not None:
+        cosines = zip(*(trainings[f"cosine_{c}"] for c in ("matched", "a", "b")), strict=True)
+        own = trainings.assign(
+            over="trainings on " + trainings["test"],
+            model=trainings["training"],
+            relative_gap=[relative_gap(*row) for row in cosines],
+        )
+        keep = [c for c in (*MEASURES, *SCORES) if c in own]
+        table = pd.concat([table, own[["over", "model", *keep]]], ignore_index=True)
+    return table
+
+
+def correlate(table: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
+    """One row a set, gap measure and score: models, tau, p.
+
+    `table` has the columns `over` (the set of models that are compared), and measures and scores;
+    sets of fewer than `LEAST` models have no row.
+    """
+    rows = []
+    for over, part in table.groupby("over", sort=False):
+        for measure in [m for m in MEASURES if m in part]:
+            for score in [s for s in part if s in SCORES or s.startswith("accuracy_")]:
+                both = part[[measure, score]].dropna()
+                if len(both) < LEAST:
+                    continue
+                tau, p = kendall(*both.to_numpy().T, resamples, seed)
+                rows.append(
+                    {
+                        "over": over,
+                        "measure": measure,
+                        "score": score,
+                        "models": len(both),
+                        "tau": tau,
+                        "p": p,
+                    }
+                )
+    return pd.DataFrame(rows, columns=["over", "measure", "score", "models", "tau", "p"])
