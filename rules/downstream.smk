@@ -102,7 +102,7 @@ rule compare_methods:
 rule compare_models:
     """Put gap and downstream scores of all models side by side, and correlate them."""
     input:
-        gaps="results/{run}/gap/gap.csv",
+        gaps=["results/{run}/gap/gap.csv"],
         curves=["results/{run}/downstream/curves.csv"] if DOWNSTREAM.tasks else [],
         trainings=["results/{run}/train/trainings.csv"] if TRAININGS else [],
     output:

@@ -21,6 +21,7 @@ CLAIM_TABLES = [
     "cone/variance",
     "downstream/curves",
     "downstream/methods",
+    "downstream/mixed",
     "downstream/published_drops",
     "downstream/published_intervals",
     "downstream/published_rates",

@@ -9,8 +9,9 @@ from mindgap.job import run
 
 def main(job):
     """Write one row a model and set, and Kendall's tau of each measure with each score."""
-    given = {name: pd.read_csv(path) for name, path in job.input.items() if path}
-    table = gather(given["gaps"], given.get("curves"), given.get("trainings"))
+    # A run without tasks has no curves, and one that trains nothing has no trainings.
+    given = [[pd.read_csv(path) for path in paths] for _, paths in job.input.items()]
+    table = gather(*(tables[0] if tables else None for tables in given))
     write_csv(job.output.models, table)
     write_csv(job.output.correlations, correlate(table, **job.params.options))
 

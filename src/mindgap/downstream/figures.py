@@ -49,7 +49,7 @@ def figure_zero_shot(curves: pd.DataFrame, tests: pd.DataFrame) -> Figure:
         held = own.loc[["held_out_1", "held_out_2"], "difference"]
         text = f"best on itself {best['difference']:+.3f}\n"
         text += f"held out {held.iloc[0]:+.3f}, {held.iloc[1]:+.3f}"
-        axis.set_ylim(0, None)
+        axis.set_ylim(0, 1.06 * axis.get_ylim()[1])
         axis.text(0.03, 0.05, text, transform=axis.transAxes, fontsize=7, va="bottom")
     return figure
 
@@ -85,7 +85,7 @@ def figure_fairness(rates: pd.DataFrame) -> Figure:
             axis.axvline(untouched, color=_GREY, lw=0.8, ls="--")
             what = "rate of offensive labels" if category == "sum" else "accuracy"
             axis.set(title=f"{model}: {audit}", xlabel="distance of the centres", ylabel=what)
-            axis.set_ylim(0, None)
+            axis.set_ylim(0, 1.06 * axis.get_ylim()[1])
         axes[2 * k].legend(fontsize=6, frameon=False)
     return figure
 
@@ -111,7 +111,7 @@ def figure_retrieval(table: pd.DataFrame) -> Figure:
             part.loc[part["shift"].abs().idxmin(), "distance"], color=_GREY, lw=0.8, ls="--"
         )
         axis.set(title=f"{model} on {dataset}", xlabel="distance of the centres", ylabel="recall")
-        axis.set_ylim(0, None)
+        axis.set_ylim(0, 1.06 * axis.get_ylim()[1])
     axes[0].legend(fontsize=6, frameon=False)
     return figure
 
@@ -180,7 +180,7 @@ def figure_mixed(table: pd.DataFrame) -> Figure:
             xlabel="share of texts in the corpus",
             ylabel="NDCG@10",
         )
-        axis.set_ylim(0, None)
+        axis.set_ylim(0, 1.06 * axis.get_ylim()[1])
     handles = [plt.Line2D([], [], color=colours[name], marker=".") for name in names]
     figure.legend(handles, names, loc="outside lower center", ncols=6, frameon=False, fontsize=7)
     return figure
