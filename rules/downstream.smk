@@ -59,30 +59,12 @@ rule measure_fairness:
         "../scripts/measure_fairness.py"
 
 
-rule shift_retrieval:
-    """Retrieve across modalities under every shift, with all captions."""
-    input:
-        "results/{run}/embeddings/{model}/{dataset}.safetensors",
-    output:
-        "results/{run}/downstream/parts/pairs/{model}/{dataset}.retrieval.csv",
-    log:
-        "results/{run}/logs/shift_retrieval/{model}/{dataset}.log",
-    benchmark:
-        "results/{run}/benchmarks/shift_retrieval/{model}/{dataset}.tsv"
-    threads: config["threads"]
-    params:
-        library=library("shift_retrieval"),
-        options={k: config["downstream"][k] for k in ("shifts", "sides", "queries")},
-        seed=config["seed"],
-    script:
-        "../scripts/shift_retrieval.py"
-
-
 rule compare_methods:
-    """Compare the ways of changing the gap without training on one set."""
+    """Retrieve under every shift, and compare the ways of closing the gap without training."""
     input:
         unpack(lambda w: DOWNSTREAM.compared(w.model, w.dataset, RUN)),
     output:
+        retrieval="results/{run}/downstream/parts/pairs/{model}/{dataset}.retrieval.csv",
         methods="results/{run}/downstream/parts/pairs/{model}/{dataset}.methods.csv",
         mixed="results/{run}/downstream/parts/pairs/{model}/{dataset}.mixed.csv",
     log:
@@ -90,9 +72,13 @@ rule compare_methods:
     benchmark:
         "results/{run}/benchmarks/compare_methods/{model}/{dataset}.tsv"
     threads: config["threads"]
+    resources:
+        mem_mb=memory(16),
+        runtime=240,
     params:
         library=library("compare_methods"),
         task=lambda w: DOWNSTREAM.classes(w.model, w.dataset),
+        axis={k: config["downstream"][k] for k in ("shifts", "sides")},
         options={**config["downstream"]["methods"], "queries": config["downstream"]["queries"]},
         seed=config["seed"],
     script:
@@ -116,6 +102,29 @@ rule compare_models:
         options={"resamples": config["downstream"]["permutations"], "seed": config["seed"]},
     script:
         "../scripts/compare_models.py"
+
+
+rule audit_published:
+    """Recompute the paper's own statistics from the counts and accuracies that it gives."""
+    input:
+        zero_shot="workflow/reference/zero_shot.csv",
+        initialisation="workflow/reference/initialisation.csv",
+        fairface="workflow/reference/fairface.csv",
+        accuracy="workflow/reference/fairface_accuracy.csv",
+    output:
+        tests=shown_table("downstream", "published_tests"),
+        intervals=shown_table("downstream", "published_intervals"),
+        rates=shown_table("downstream", "published_rates"),
+        drops=shown_table("downstream", "published_drops"),
+    log:
+        "results/{run}/logs/audit_published.log",
+    localrule: True
+    params:
+        library=library("audit_published"),
+        labels=PROMPTS["fairface"]["denigrating"],
+        confidence=config["gap"]["confidence"],
+    script:
+        "../scripts/audit_published.py"
 
 
 rule plot_downstream:

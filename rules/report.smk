@@ -73,29 +73,6 @@ rule collect_tables:
         "../scripts/collect_tables.py"
 
 
-rule audit_published:
-    """Recompute the paper's own statistics from the counts and accuracies that it gives."""
-    input:
-        zero_shot="workflow/reference/zero_shot.csv",
-        initialisation="workflow/reference/initialisation.csv",
-        fairface="workflow/reference/fairface.csv",
-        accuracy="workflow/reference/fairface_accuracy.csv",
-    output:
-        tests=shown_table("downstream", "published_tests"),
-        intervals=shown_table("downstream", "published_intervals"),
-        rates=shown_table("downstream", "published_rates"),
-        drops=shown_table("downstream", "published_drops"),
-    log:
-        "results/{run}/logs/audit_published.log",
-    localrule: True
-    params:
-        library=library("audit_published"),
-        labels=PROMPTS["fairface"]["denigrating"],
-        confidence=config["gap"]["confidence"],
-    script:
-        "../scripts/audit_published.py"
-
-
 rule score_claims:
     """Compare each published claim with the tables of this run."""
     input:
@@ -123,11 +100,7 @@ rule score_claims:
 
 
 DOWNLOADED = [place for name in SETS for place in sources(config["datasets"][name])]
-DOWNLOADED += [
-    (MODELS[name].options["source"], MODELS[name].options["file"])
-    for name in CARRIERS
-    if "source" in MODELS[name].options
-]
+DOWNLOADED += [place for name in CARRIERS for place in carried_places(MODELS[name].options)]
 RESULTS = [
     f"results/{RUN}/config.yaml",
     f"results/{RUN}/scorecard.md",

@@ -159,16 +159,19 @@ def test_ranks_are_those_of_moved_rows_with_several_captions(pairs, sides):
 
 def test_retrieval_asks_a_sample_of_the_whole_gallery(pairs):
     x, y = pairs
-    items = np.arange(60)
-    u = gap_direction(x, y)
-    table = retrieval_curve(x, y, items, items, u, SHIFTS, "both", queries=25, seed=1)
+    found = Embeddings({"image": 3 * x, "text": y})
+    table = retrieval_curve(found, SHIFTS, "both", queries=25, seed=1)
     assert set(table["queries"]) == {25}
     assert set(table["gallery"]) == {60}
-    whole = retrieval_curve(x, y, items, items, u, SHIFTS, "both", queries=999, seed=1)
+    whole = retrieval_curve(found, SHIFTS, "both", queries=999, seed=1)
     none = whole[whole["shift"] == 0].set_index("direction")
-    ranks = match_ranks(x, y, items, items)
+    ranks = match_ranks(x, y, np.arange(60), np.arange(60))
     assert none.loc["ab", "recall_at_5"] == (ranks < 5).mean()
     assert none.loc["ab", "median_rank"] == np.median(ranks) + 1
+    assert none.loc["ab", "distance"] == pytest.approx(np.linalg.norm(x.mean(0) - y.mean(0)))
+    five = Embeddings({"image": x[:12], "text": y}, {"text": np.repeat(np.arange(12), 5)})
+    table = retrieval_curve(five, SHIFTS, "a", queries=999, seed=1)
+    assert table.groupby("direction")["queries"].first().to_dict() == {"ab": 12, "ba": 60}
 
 
 # Tests and intervals

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from mindgap.downstream.classes import Labelled
 from mindgap.downstream.methods import UNPAIRED, Maps, all_methods
 from mindgap.downstream.mixed import Corpora, rank_everything
+from mindgap.embed.store import Embeddings
 from mindgap.errors import UserError
 from mindgap.gap.cosines import mean_cosine, unit_rows
 from mindgap.gap.measures import modality_gap, relative_gap
@@ -42,6 +44,16 @@ class Pairs:
         """Some of the items."""
         spare, labels = (None if z is None else z[rows] for z in (self.spare, self.labels))
         return Pairs(self.x[rows], self.y[rows], spare, self.classes, labels)
+
+
+def load_pairs(embeddings: Embeddings, known: Labelled | None) -> Pairs:
+    """Pairs of a set: the first row of each item, a second caption where all have one, classes."""
+    a, b = embeddings.rows
+    x, y = (unit_rows(embeddings.first(m)) for m in (a, b))
+    spare = unit_rows(embeddings.last(b)) if embeddings.several(b) else None
+    if known is None:
+        return Pairs(x, y, spare)
+    return Pairs(x, y, spare, known.classes, known.labels.numbers)
 
 
 def splits(n: int, calibration: float, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -6,7 +6,9 @@ import numba as nb
 import numpy as np
 import pandas as pd
 
-from mindgap.downstream.shifted import amounts, reciprocal_norms
+from mindgap.downstream.shifted import amounts, gap_direction, reciprocal_norms, shifted_distance
+from mindgap.embed.store import Embeddings
+from mindgap.gap.cosines import unit_rows
 from mindgap.gap.retrieval import TIE, recall
 
 _ENTRIES = 1 << 23  # similarities held at a time: 64 MB
@@ -84,34 +86,33 @@ def _count(products, along_q, along_g, scale, a, b, first, last, tie, ranks):
 
 
 def retrieval_curve(
-    x: np.ndarray,
-    y: np.ndarray,
-    x_items: np.ndarray,
-    y_items: np.ndarray,
-    direction: np.ndarray,
-    shifts: np.ndarray,
-    sides: str,
-    queries: int,
-    seed: int,
+    embeddings: Embeddings, shifts: np.ndarray, sides: str, queries: int, seed: int
 ) -> pd.DataFrame:
     """R@1, R@5, R@10 and median rank both ways, one row a shift and direction.
 
-    Columns shift, direction (`ab` retrieves b for a), queries, gallery, recall_at_1, recall_at_5,
-    recall_at_10, median_rank (1 is the best). Of more than `queries` queries a sample is asked,
-    always against the whole gallery.
+    Columns shift, distance, direction (`ab` retrieves b for a), queries, gallery, recall_at_1,
+    recall_at_5, recall_at_10, median_rank (1 is the best). The first row of each item makes
+    the gap; every row takes part in retrieval. Of more than `queries` queries a sample is asked, always
+    against the whole gallery.
     """
+    a, b = embeddings.rows
+    firsts = [unit_rows(embeddings.first(m)) for m in (a, b)]
+    direction = gap_direction(*firsts)
+    distance = shifted_distance(*firsts, direction, shifts, sides)
+    x, y = ((unit_rows(embeddings.rows[m]), embeddings.index(m)) for m in (a, b))
     steps = amounts(shifts, sides)
     # For the other way round the two sets change places, and u its sign.
     ways = {
-        "ab": (x, y, x_items, y_items, direction, steps),
-        "ba": (y, x, y_items, x_items, -direction, [(b, a) for a, b in steps]),
+        "ab": (x, y, direction, steps),
+        "ba": (y, x, -direction, [(b, a) for a, b in steps]),
     }
     rows = []
-    for way, (q, g, q_items, g_items, u, moves) in ways.items():
-        some = np.sort(np.random.default_rng(seed).permutation(len(q))[:queries])
-        ranks = shifted_ranks(q[some], g, q_items[some], g_items, u, moves)
-        for shift, found in zip(shifts, ranks, strict=True):
-            row = {"shift": float(shift), "direction": way, "queries": len(some), "gallery": len(g)}
+    for way, ((asking, items), (gallery, places), u, moves) in ways.items():
+        some = np.sort(np.random.default_rng(seed).permutation(len(asking))[:queries])
+        ranks = shifted_ranks(asking[some], gallery, items[some], places, u, moves)
+        for shift, far, found in zip(shifts, distance, ranks, strict=True):
+            row = {"shift": float(shift), "distance": float(far), "direction": way}
+            row |= {"queries": len(some), "gallery": len(gallery)}
             row |= {f"recall_at_{k}": recall(found, k) for k in RECALL_AT}
             rows.append({**row, "median_rank": float(np.median(found)) + 1})
     return pd.DataFrame(rows)
