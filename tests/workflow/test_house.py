@@ -66,6 +66,11 @@ def test_snakemake_lint(house):
         ),
         ("import mindgap.gap.measures, mindgap.embed.store", "torch transformers umap matplotlib"),
         ("import mindgap.gap.figures", "torch transformers umap sklearn"),
+        (
+            "import mindgap.downstream.plan",
+            "torch transformers umap pandas sklearn matplotlib numba",
+        ),
+        ("import mindgap.downstream.compare", "torch transformers umap matplotlib"),
         ("import mindgap.data.sets", "torch transformers umap matplotlib"),
     ],
 )

@@ -92,8 +92,8 @@ def retrieval_curve(
 
     Columns shift, distance, direction (`ab` retrieves b for a), queries, gallery, recall_at_1,
     recall_at_5, recall_at_10, median_rank (1 is the best). The first row of each item makes
-    the gap; every row takes part in retrieval. Of more than `queries` queries a sample is asked, always
-    against the whole gallery.
+    the gap; every row takes part in retrieval. Of more than `queries` queries a sample is asked,
+    always against the whole gallery.
     """
     a, b = embeddings.rows
     firsts = [unit_rows(embeddings.first(m)) for m in (a, b)]
