@@ -65,7 +65,7 @@ rule collect_tables:
         "results/{run}/logs/collect_tables/{chapter}/{table}.log",
     wildcard_constraints:
         chapter="gap|shift|downstream",
-        table="gap|cosines|minima|trends|" + one_of(DOWNSTREAM.parts(RUN)),
+        table=f"gap|cosines|minima|trends|{one_of(DOWNSTREAM.parts(RUN))}",
     localrule: True
     params:
         library=library("collect_tables"),
