@@ -343,6 +343,15 @@ def test_kendall_permutes_exactly_where_it_can():
     assert tau == pytest.approx(0.8)
     assert p == pytest.approx(2 * 5 / 120)  # 5 of 120 orders have tau >= 0.8
     assert np.isnan(kendall(np.arange(4.0), np.ones(4), 100, 0)).all()
+    rng = np.random.default_rng(1)
+    a = np.round(rng.random(9), 1)  # ties
+    b = a + 0.4 * rng.random(9)
+    tau, p = kendall(a, b, 4000, 0)
+    assert tau == stats.kendalltau(a, b).statistic
+    slow = [
+        abs(stats.kendalltau(rng.permutation(a), b).statistic) >= tau - 1e-12 for _ in range(2000)
+    ]
+    assert p == pytest.approx(np.mean(slow), abs=4 * np.sqrt(p / 2000) + 1e-3)
 
 
 def test_models_are_compared_within_a_set():
