@@ -1,21 +1,19 @@
 """Recompute the published statistics from the published counts and accuracies."""
 
-import pandas as pd
-
 from mindgap.downstream.published import (
     published_drops,
     published_intervals,
     published_rates,
     published_tests,
 )
-from mindgap.files import write_csv
+from mindgap.files import read_csv, write_csv
 from mindgap.job import run
 
 
 def main(job):
     """Write tests, intervals, rates and accuracies."""
     confidence = job.params.confidence
-    given = {name: pd.read_csv(path) for name, path in job.input.items()}
+    given = {name: read_csv(path) for name, path in job.input.items()}
     write_csv(job.output.tests, published_tests(given["zero_shot"]))
     write_csv(job.output.intervals, published_intervals(given["initialisation"], confidence))
     write_csv(job.output.rates, published_rates(given["fairface"], job.params.labels, confidence))

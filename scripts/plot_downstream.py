@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from mindgap.downstream import figures
+from mindgap.files import read_csv
 from mindgap.job import run
 from mindgap.style import save_figure
 
@@ -12,7 +11,7 @@ from mindgap.style import save_figure
 def main(job):
     """Draw the figure that the output names from the tables of its rule."""
     draw = getattr(figures, f"figure_{Path(job.output.png).stem}")
-    save_figure(draw(*map(pd.read_csv, job.input)), job.output.png, job.output.pdf)
+    save_figure(draw(*map(read_csv, job.input)), job.output.png, job.output.pdf)
 
 
 if __name__ == "__main__":
