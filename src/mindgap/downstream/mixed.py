@@ -37,10 +37,10 @@ class Corpora:
         (K,) share of the items that a corpus shows as texts, ascending.
     n
         Number of items.
-    queries, mixed
-        How many items ask in plain retrieval, and in the mixed corpora; the latter are drawn anew.
+    mixed
+        How many items ask in the mixed corpora.
     asking
-        (queries,) which ones, those that also ask in the mixed corpora first.
+        (q,) items that ask in plain retrieval; the first `mixed` of them ask in the corpora too.
     """
 
     shares: np.ndarray
