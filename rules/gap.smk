@@ -74,9 +74,6 @@ rule merge_sums:
     benchmark:
         "results/{run}/benchmarks/merge_sums/{model}/{dataset}.tsv"
     threads: config["threads"]
-    resources:
-        mem_mb=memory(4),
-        runtime=60,
     params:
         library=library("merge_sums"),
         tile_items=config["embed"]["tile_items"],

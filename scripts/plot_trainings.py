@@ -11,7 +11,9 @@ def main(job):
     rows = read_csv(job.input.trajectories)
     save_figure(figure_trajectories(rows), job.output.steps_png, job.output.steps_pdf)
     finals = read_csv(job.input.trainings)
-    figure = figure_experiments(finals, job.params.experiments)
+    first, *others = dict.fromkeys(finals["definition"])
+    everything = {"trainings": {"plain": first, "others": others, "measure": "gap"}}
+    figure = figure_experiments(finals, job.params.experiments or everything)
     save_figure(figure, job.output.experiments_png, job.output.experiments_pdf)
 
 

@@ -77,16 +77,17 @@ def test_seeds_become_models_and_carriers_bring_their_set(config):
     config["models"]["mine"] = {"kind": "arrays", "modalities": {"image": "a.npy", "text": "b.npy"}}
     config["select"]["models"].append("mine")
     models = expand_models(config)
-    assert [m.name for m in models] == ["vitb32_random_s3", "vitb32_random_s5", "mine"]
+    names = ["vitb32_random_s3", "vitb32_random_s5", "clip_small", "mine"]
+    assert [m.name for m in models] == names
     assert models[0].datasets == ("shapes", "digits")
-    assert models[2].datasets == ("own",)
+    assert models[3].datasets == ("own",)
     assert models[1].options["seed"] == 5
 
 
 def test_an_encoder_takes_the_sets_that_have_its_modalities(config):
     config["datasets"]["voices"] = {"kind": "fsdd", "split": "test"}
     config["select"]["datasets"] = ["voices", "digits"]
-    assert [m.datasets for m in expand_models(config)] == [("digits",)]
+    assert expand_models(config)[0].datasets == ("digits",)
     config["select"]["datasets"] = ["voices"]
     with pytest.raises(UserError, match=r"embeds image and text, but select\.datasets has none"):
         expand_models(config)
