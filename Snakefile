@@ -19,6 +19,7 @@ include: "rules/cone.smk"
 include: "rules/shift.smk"
 include: "rules/train.smk"
 include: "rules/downstream.smk"
+include: "rules/codebook.smk"
 include: "rules/report.smk"
 
 

@@ -29,7 +29,7 @@ from PIL import Image
 
 from mindgap.data.pairs import write_pairs
 from mindgap.embed.clip import ARCHITECTURES, random_clip
-from mindgap.embed.encode import choose_device
+from mindgap.embed.device import choose_device
 from mindgap.embed.encoders.base import Adapter
 from mindgap.embed.extract import Work, extract
 from mindgap.embed.run import Runner

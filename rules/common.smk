@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from mindgap.codebook.plan import codebook_sets, expand_codebooks
 from mindgap.cone.plan import cone_datasets
 from mindgap.config import check_checkpoint, check_config, check_files, check_set
 from mindgap.config import expand_models, read_yaml
@@ -30,10 +31,10 @@ try:
         if model.kind == "arrays" and "source" not in model.options:
             check_files(model, f"results/{config['run']}/embeddings")
         check_checkpoint(model, f"results/{config['run']}/embeddings")
-    TRAININGS = expand_trainings(config)
+    TRAININGS, CODEBOOKS = expand_trainings(config), expand_codebooks(config)
     SETS = [*config["select"]["datasets"], *cone_datasets(config), *needed_sets(TRAININGS)]
     SETS += [d for model in MODELS.values() if model.embeds for d in model.datasets]
-    SETS = list(dict.fromkeys(SETS))
+    SETS = list(dict.fromkeys([*SETS, *codebook_sets(CODEBOOKS)]))
     check_models(MODELS.values(), TRAININGS)
     for name in SETS:
         check_set(name, config["datasets"][name], f"results/{config['run']}/pairs")

@@ -9,6 +9,7 @@ from mindgap.data.sources import record_of
 from mindgap.report.summary import read_errors, read_summary
 
 CLAIM_TABLES = [
+    "codebook/effects",
     "cone/caps",
     "cone/cone_summary",
     "cone/depth",
@@ -41,6 +42,7 @@ ABSENT = (
     | absent_tables(config)
     | ({"train/effects", "train/trainings"} if not TRAININGS else set())
 )
+ABSENT |= {"codebook/effects"} if not CODEBOOKS else set()
 READ_TABLES = [name for name in CLAIM_TABLES if name not in ABSENT]
 
 

@@ -11,7 +11,7 @@ from mindgap.cone.inputs import gather_inputs, noise
 from mindgap.cone.layers import member_seeds
 from mindgap.cone.store import save_towers
 from mindgap.cone.towers import embed_initialisations, embed_mlp, picture_side
-from mindgap.embed.encode import choose_device
+from mindgap.embed.device import choose_device
 from mindgap.files import sha256
 from mindgap.job import run
 

@@ -7,7 +7,8 @@ import pandas as pd
 import torch
 
 from mindgap.data.pairs import count_rows
-from mindgap.embed.encode import choose_device, make_encoder
+from mindgap.embed.device import choose_device
+from mindgap.embed.encode import make_encoder
 from mindgap.embed.extract import Work, discard, extract, shard_range
 from mindgap.embed.history import digest, find_checkpoint, history
 from mindgap.embed.store import check_pairs, plain_items, save_embeddings

@@ -24,7 +24,7 @@ _ENCODER = {
 }
 
 #: What a run selects of the chapters that it can leave out as a whole.
-_CHOICES = {"cone": ("cone",), "train": ("trainings", "experiments")}
+_CHOICES = {"cone": ("cone",), "train": ("trainings", "experiments"), "codebook": ("codebooks",)}
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ def check_config(config: dict[str, Any], schema: dict[str, Any]) -> None:
     defined = {**config, **config["train"]}
     defined |= {group: config["downstream"][group] for group in ("tasks", "audits")}
     defined["landscapes"] = config["shift"]["landscapes"]
+    defined["codebooks"] = config["codebook"]["tasks"]
     defined["models"] = config["models"]
     for group, names in config["select"].items():
         for name in names if group != "chapters" else ():

@@ -23,6 +23,14 @@ GAP_AND_AFTER = {
 TRAINED = {"train_model": 3, "compare_trainings": 1, "plot_trainings": 1, "project_pairs": 1}
 TRAINED |= {"embed_prompts": 1, "shift_classes": 2, "measure_fairness": 1, "compare_methods": 1}
 TRAINED |= {"plot_downstream": 5}
+# What a codebook needs: its measures, and what is read from its codes.
+CODED = {
+    "train_codebook": 2,
+    "read_codes": 1,
+    "compare_codebooks": 1,
+    "plot_codebooks": 1,
+    "plot_codes": 1,
+}
 
 
 def tables(house, run="smoke"):
@@ -34,7 +42,18 @@ def tables(house, run="smoke"):
 
 
 @pytest.mark.parametrize(
-    "config", ["default", "flickr8k", "methods", "paper", "published", "smoke", "train"]
+    "config",
+    [
+        "codebook",
+        "default",
+        "flickr8k",
+        "methods",
+        "paper",
+        "published",
+        "smoke",
+        "spoken",
+        "train",
+    ],
 )
 def test_dry_run_of_every_config(house, config):
     plan = house.plan(f"config/{config}.yaml")
@@ -45,12 +64,14 @@ def test_dry_run_of_every_config(house, config):
 
 def test_every_config_is_dry_run(root):
     assert {p.stem for p in (root / "config").glob("*.yaml")} == {
+        "codebook",
         "default",
         "flickr8k",
         "methods",
         "paper",
         "published",
         "smoke",
+        "spoken",
         "train",
     }
 
@@ -88,7 +109,7 @@ def test_smoke_run_leaves_everything(smoke):
     assert {"model", "dataset", "gap", "n", "d", "gap_low", "gap_high"} <= set(gaps)
     assert len(gaps) == 3
     assert gaps.drop(columns=["label", "weights"]).notna().all().all()
-    for name in ("figure1_umap", "figure1_svd", "cosines"):
+    for name in ("figure1_umap", "figure1_svd", "cosines", "codebooks"):
         for kind in ("png", "pdf"):
             assert (results / f"figures/{name}.{kind}").stat().st_size > 10_000
     for name in ("fig2a", "fig2b", "fig2c_pca", "blocks", "spectra", "theorems", "twins"):
@@ -119,8 +140,16 @@ def test_file_times_decide_nothing(smoke):
     [
         (
             "src/mindgap/gap/retrieval.py",
-            {**GAP_AND_AFTER, **TRAINED, "embed_pairs": 1, "sweep_shift": 1, "collect_tables": 11},
+            {
+                **GAP_AND_AFTER,
+                **TRAINED,
+                **CODED,
+                "embed_pairs": 1,
+                "sweep_shift": 1,
+                "collect_tables": 11,
+            },
         ),
+        ("src/mindgap/codebook/figures.py", {"plot_codebooks": 1, "plot_codes": 1}),
         ("src/mindgap/gap/figures.py", {"plot_cosines": 1, "plot_projection": 2}),
         ("src/mindgap/report/claims.py", {"score_claims": 1}),
         ("src/mindgap/cone/figures.py", {"plot_cone": 7}),

@@ -18,15 +18,6 @@ from mindgap.embed.extract import Work, extract
 from mindgap.embed.store import Embeddings, plain_items
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the torch device for a config's `device`; `auto` prefers an accelerator."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
 class RandomClip:
     """The kind `clip`: OpenAI's architecture and initialiser, without files or a vocabulary."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,15 +9,9 @@ from typing import Any
 import torch
 
 from mindgap.embed.clip import MEAN, STD, initialise
+from mindgap.train.words import WORD, count_words
 
-_WORD = re.compile(r"[a-z]+|\d|[^\sa-z\d]")
 PAD, START, END, UNKNOWN = "<pad>", "<start>", "<end>", "<unknown>"
-
-
-def count_words(texts: Iterable[str], most: int) -> list[str]:
-    """The words of a set, most frequent first, then by the alphabet; `most` of them at most."""
-    counts = Counter(word for text in texts for word in _WORD.findall(text.lower()))
-    return [word for word, _ in sorted(counts.items(), key=lambda w: (-w[1], w[0]))][:most]
 
 
 def build_tokenizer(words: list[str], context: int) -> Any:
@@ -31,7 +23,7 @@ def build_tokenizer(words: list[str], context: int) -> Any:
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Split(
-        Regex(_WORD.pattern), behavior="removed", invert=True
+        Regex(WORD.pattern), behavior="removed", invert=True
     )
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{START} $A {END}",

@@ -48,6 +48,14 @@ class Dual(torch.nn.Module):
             if name in ("logit_scale", "logit_bias"):
                 parameter.requires_grad_(False)
 
+    def get_extra_state(self) -> dict[str, torch.Tensor]:
+        """The amendment, which is part of a model's state."""
+        return self.amendment.tensors()
+
+    def set_extra_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Take the amendment of a saved state."""
+        self.amendment = Amendment.of_tensors(state)
+
     def pictures(self, pixels: torch.Tensor) -> torch.Tensor:
         """Unit rows of a batch of pictures, without the amendment."""
         device = self.log_scale.device

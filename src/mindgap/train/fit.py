@@ -17,7 +17,7 @@ import torch
 
 from mindgap.data.prompts import fill
 from mindgap.embed.checkpoint import describe_folder
-from mindgap.embed.encode import choose_device
+from mindgap.embed.device import choose_device
 from mindgap.embed.encoders.base import Adapter
 from mindgap.embed.encoders.load import load_encoder
 from mindgap.embed.history import digest

@@ -47,6 +47,24 @@ class Group:
         torch.distributed.all_gather(parts, rows.contiguous())
         return torch.cat(parts)
 
+    def add(self, value: torch.Tensor) -> torch.Tensor:
+        """Sum of a tensor over all processes, in place."""
+        if self.size > 1:
+            torch.distributed.all_reduce(value)
+        return value
+
+    def gather_ragged(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows of all processes, in their order, however many each has, without a gradient."""
+        if self.size == 1:
+            return rows
+        counts = torch.zeros(self.size, dtype=torch.long, device=rows.device)
+        counts[self.rank] = len(rows)
+        most = int(self.add(counts).max())
+        padded = rows.new_zeros(most, *rows.shape[1:])
+        padded[: len(rows)] = rows
+        whole = self.gather(padded).view(self.size, most, *rows.shape[1:])
+        return torch.cat([part[:n] for part, n in zip(whole, counts.tolist(), strict=True)])
+
     def add_gradients(self, model: torch.nn.Module) -> None:
         """Add up what each process carried back.
 

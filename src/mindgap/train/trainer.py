@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 from mindgap.errors import UserError
 from mindgap.files import replacing
-from mindgap.train.amend import Amendment
 from mindgap.train.batches import Batches
 from mindgap.train.dual import Dual, trims
 from mindgap.train.measure import grid
@@ -79,7 +78,7 @@ class Recipe:
         return self.inverse_temperature ** (1 - share) * end**share
 
 
-def make_optimiser(model: Dual, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimiser(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Optimiser of all parameters, with weight decay on every one of them, as published."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     kind = {"adamw": torch.optim.AdamW, "adam_l2": torch.optim.Adam}[recipe.optimiser]
@@ -104,12 +103,38 @@ def train(
 ) -> list[dict[str, float]]:
     """Train a model in place and return its measures on the log grid of steps.
 
-    The model stays in eval mode (no dropout), as in the published code. `state` holds what a
-    restart needs: it is written beside and renamed, so that a kill or a full disk leaves the last
-    good one, and an interrupted and resumed run makes the same numbers as an undisturbed one.
+    The model stays in eval mode (no dropout), as in the published code. See `run_steps`.
     """
     group = group or Group()
     optimiser = make_optimiser(model, recipe)
+
+    def prepare(step: int) -> None:
+        if recipe.temperature == "scheduled":
+            model.log_scale.data.fill_(math.log(recipe.scale(step)))
+
+    def one_step(step: int) -> float:
+        return train_step(model, optimiser, pool, batches[step], recipe, group)
+
+    return run_steps(model, optimiser, recipe, one_step, measure, state, group, prepare)
+
+
+def run_steps(
+    model: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    recipe: Recipe,
+    one_step: Callable[[int], float],
+    measure: Callable[[Any], dict[str, float]],
+    state: str | Path,
+    group: Group,
+    prepare: Callable[[int], None] = lambda step: None,
+) -> list[dict[str, float]]:
+    """Take the steps that are left and return the measures on the log grid of steps.
+
+    `one_step` takes a step and returns its loss, `prepare` is called before a measure. `state`
+    holds what a restart needs: it is written beside and renamed, so that a kill or a full disk
+    leaves the last good one, and an interrupted and resumed run makes the same numbers as an
+    undisturbed one.
+    """
     step, rows = _restore(model, optimiser, Path(state))
     wanted = set(grid(recipe.steps))
     saved = time.monotonic()
@@ -118,12 +143,11 @@ def train(
         initial=step * recipe.batch,
         unit=" items",
         mininterval=1,
-        desc=f"train on {model.log_scale.device}",
+        desc=f"train on {next(model.parameters()).device}",
         disable=not group.first,
     ) as bar:
         while True:
-            if recipe.temperature == "scheduled":
-                model.log_scale.data.fill_(math.log(recipe.scale(step)))
+            prepare(step)
             if step in wanted and (not rows or rows[-1]["step"] != step):
                 rows.append({"step": step, **measure(model)})
                 bar.set_postfix_str(f"gap {rows[-1]['gap']:.3f}", refresh=False)
@@ -131,7 +155,7 @@ def train(
                 return rows
             for settings in optimiser.param_groups:
                 settings["lr"] = recipe.rate(step)
-            loss = train_step(model, optimiser, pool, batches[step], recipe, group)
+            loss = one_step(step)
             if not math.isfinite(loss):
                 raise UserError(
                     f"the loss is {loss} at step {step}; the last good checkpoint is that of step "
@@ -207,7 +231,7 @@ def _split(items: Any, pieces: int) -> list[Any]:
 
 
 def save_state(
-    model: Dual,
+    model: torch.nn.Module,
     optimiser: torch.optim.Optimizer,
     step: int,
     rows: list[dict[str, float]],
@@ -219,7 +243,6 @@ def save_state(
         "rows": rows,
         "model": model.state_dict(),
         "optimiser": optimiser.state_dict(),
-        "amendment": model.amendment.tensors(),
         "generator": torch.get_rng_state(),
     }
     try:
@@ -233,14 +256,13 @@ def save_state(
 
 
 def _restore(
-    model: Dual, optimiser: torch.optim.Optimizer, path: Path
+    model: torch.nn.Module, optimiser: torch.optim.Optimizer, path: Path
 ) -> tuple[int, list[dict[str, float]]]:
     if not path.exists():
         return 0, []
     state = torch.load(path, map_location="cpu", weights_only=True)
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
-    model.amendment = Amendment.of_tensors(state["amendment"])
     torch.set_rng_state(state["generator"])
     return state["step"], state["rows"]
 

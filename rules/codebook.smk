@@ -1,0 +1,150 @@
+"""Does a shared discrete space close the gap, and can we read it?
+
+Trains two-path models with one codebook for both modalities (results/{run}/checkpoints/{task}_{variant}_s{seed}/), reads
+what their codes mean, and compares the variants of each task.
+"""
+
+from mindgap.codebook import plan as books
+
+READ = [name for name, one in CODEBOOKS.items() if one.discrete]
+FIGURES += books.figures_of(CODEBOOKS, config["codebook"]["shown"])
+MEASURES = ["trajectory", "final", "retrieval"]
+READINGS = ["usage", "meaning", "concepts", "generalisation", "places", "agreement"]
+
+
+rule train_codebook:
+    """Train one two-path model with its codes; a restart goes on from the last good state."""
+    input:
+        unpack(lambda w: books.inputs_of(CODEBOOKS[w.codebook], RUN)),
+    output:
+        **{name: f"results/{{run}}/codebook/parts/{{codebook}}.{name}.csv" for name in MEASURES},
+        weights="results/{run}/checkpoints/{codebook}/model.safetensors",
+        about="results/{run}/checkpoints/{codebook}/codebook.json",
+        codes="results/{run}/codebook/parts/{codebook}.codes.safetensors",
+    log:
+        "results/{run}/logs/train_codebook/{codebook}.log",
+    benchmark:
+        "results/{run}/benchmarks/train_codebook/{codebook}.tsv"
+    wildcard_constraints:
+        codebook=one_of(CODEBOOKS),
+    threads: lambda w: config["codebook"]["threads"]
+    resources:
+        gpu=GPU,
+        mem_mb=memory(32),
+        runtime=2880,
+    params:
+        library=library("train_codebook"),
+        key=lambda w: CODEBOOKS[w.codebook].key,
+        options=lambda w: CODEBOOKS[w.codebook].options,
+        arrays=lambda w: CODEBOOKS[w.codebook].arrays,
+        device=config["device"],
+    script:
+        "../scripts/train_codebook.py"
+
+
+rule read_codes:
+    """Read one codebook: who uses which code, what it means, where it fires."""
+    input:
+        codes="results/{run}/codebook/parts/{codebook}.codes.safetensors",
+        pairs=lambda w: f"results/{RUN}/pairs/{CODEBOOKS[w.codebook].datasets['test']}.parquet",
+    output:
+        **{name: f"results/{{run}}/codebook/parts/{{codebook}}.{name}.csv" for name in READINGS},
+    log:
+        "results/{run}/logs/read_codes/{codebook}.log",
+    benchmark:
+        "results/{run}/benchmarks/read_codes/{codebook}.tsv"
+    wildcard_constraints:
+        codebook=one_of(READ),
+    resources:
+        mem_mb=memory(16),
+        runtime=240,
+    params:
+        library=library("read_codes"),
+        key=lambda w: CODEBOOKS[w.codebook].key,
+        options=lambda w: CODEBOOKS[w.codebook].options,
+    script:
+        "../scripts/read_codes.py"
+
+
+rule compare_codebooks:
+    """Put the codebooks together and measure the differences between variants."""
+    input:
+        trained=expand(
+            "results/{run}/codebook/parts/{name}.{part}.csv",
+            run=RUN,
+            name=CODEBOOKS,
+            part=MEASURES,
+        ),
+        read=expand(
+            "results/{run}/codebook/parts/{name}.{part}.csv", run=RUN, name=READ, part=READINGS
+        ),
+    output:
+        **{
+            name: shown_table("codebook", name)
+            for name in ["codebooks", "effects", "trajectories", "retrieval", *READINGS[:-1]]
+        },
+    log:
+        "results/{run}/logs/compare_codebooks.log",
+    localrule: True
+    params:
+        library=library("compare_codebooks"),
+        contrasts=config["codebook"]["contrasts"],
+        confidence=config["gap"]["confidence"],
+    script:
+        "../scripts/compare_codebooks.py"
+
+
+rule plot_codebooks:
+    """Draw each task: retrieval and gap by variant, who uses the codes, the gap over the steps."""
+    input:
+        codebooks="results/{run}/codebook/codebooks.csv",
+        trajectories="results/{run}/codebook/trajectories.csv",
+        usage="results/{run}/codebook/usage.csv",
+    output:
+        png=report(
+            "results/{run}/figures/codebooks.png",
+            caption=caption("codebooks"),
+            category="codebook",
+            labels={"what": "variants", "kind": "figure"},
+        ),
+        pdf="results/{run}/figures/codebooks.pdf",
+    log:
+        "results/{run}/logs/plot_codebooks.log",
+    benchmark:
+        "results/{run}/benchmarks/plot_codebooks.tsv"
+    localrule: True
+    params:
+        library=library("plot_codebooks"),
+    script:
+        "../scripts/plot_codebooks.py"
+
+
+rule plot_codes:
+    """Draw what codes mean: examples of each in both modalities, with the places where it fires."""
+    input:
+        codes="results/{run}/codebook/parts/{codebook}.codes.safetensors",
+        concepts="results/{run}/codebook/parts/{codebook}.concepts.csv",
+        meaning="results/{run}/codebook/parts/{codebook}.meaning.csv",
+        pairs=lambda w: f"results/{RUN}/pairs/{CODEBOOKS[w.codebook].datasets['test']}.parquet",
+    output:
+        png=report(
+            "results/{run}/figures/codes/{codebook}.png",
+            caption=caption("codes"),
+            category="codebook",
+            labels={"what": "{codebook}: codes", "kind": "figure"},
+        ),
+        pdf="results/{run}/figures/codes/{codebook}.pdf",
+    log:
+        "results/{run}/logs/plot_codes/{codebook}.log",
+    benchmark:
+        "results/{run}/benchmarks/plot_codes/{codebook}.tsv"
+    wildcard_constraints:
+        codebook=one_of(READ),
+    localrule: True
+    params:
+        library=library("plot_codes"),
+        options=lambda w: CODEBOOKS[w.codebook].options,
+        shown=config["codebook"]["codes_shown"],
+        examples=config["codebook"]["examples"],
+    script:
+        "../scripts/plot_codes.py"

@@ -1,0 +1,52 @@
+"""Examples of codes: the items in which they fire most, and their media."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mindgap.data.pairs import read_pairs
+
+
+def choose_codes(concepts: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Concepts by falling F1 over always firing, each code once; `count` of them at most."""
+    order = (concepts["f1"] - concepts["always"]).sort_values(ascending=False, kind="stable").index
+    return concepts.loc[order].drop_duplicates("code").head(count).reset_index(drop=True)
+
+
+def find_examples(
+    codes: tuple[np.ndarray, np.ndarray], chosen: pd.DataFrame, count: int
+) -> list[dict[int, list[int]]]:
+    """Per modality: code -> items in which most of the tokens have it, all different."""
+    found = []
+    for side in codes:
+        own: dict[int, list[int]] = {}
+        for code in chosen["code"]:
+            share = (side == code).sum(1) / np.maximum((side >= 0).sum(1), 1)
+            best = np.argsort(-share, kind="stable")[:count]
+            own[int(code)] = [int(i) for i in best if share[i] > 0]
+        found.append(own)
+    return found
+
+
+def read_media(
+    pairs: str | Path, modality: str, wanted: dict[int, list[int]], options: dict[str, Any]
+) -> dict[int, Any]:
+    """Item -> its frames (F, size, size, 3), its log-mel (T, mels), or its words.
+
+    Tokens of somebody else's encoder cannot be shown: their items have an empty list of words.
+    """
+    from mindgap.codebook.inputs import decode_one
+
+    items, found, start = {i for some in wanted.values() for i in some}, {}, 0
+    if modality == "features":
+        return {i: [] for i in items}
+    for rows in read_pairs(pairs, [modality], rows=256):
+        values = rows[modality]
+        for i in items & set(range(start, start + len(values))):
+            found[i] = decode_one(modality, values[i - start].as_py(), options)
+        start += len(values)
+    return found

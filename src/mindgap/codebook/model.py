@@ -1,0 +1,198 @@
+"""Two paths from tokens to one vector: a continuous one, and one through the shared codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from mindgap.codebook.assign import assign
+from mindgap.codebook.encoders import Inputs, make_encoder
+from mindgap.codebook.losses import code_matching, masked_margin
+from mindgap.codebook.others import make_quantiser
+from mindgap.errors import UserError
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a batch of both modalities becomes; the first axis of vectors is the modality.
+
+    Attributes
+    ----------
+    continuous, discrete
+        Vectors of the two paths, float32 (2, B, d); zero where the model has no such path.
+    pooled
+        Mean code vector of each item, in the space that the modalities share: (2, B, D).
+    rows, modality
+        Tokens in the space of the codes, those of both modalities one after the other, without
+        padding: float32 (N, D), int64 (N,).
+    codes
+        Code of each token, int64 (N,); empty before the codes have started.
+    masks
+        Which places of each modality hold a token, bool (B, L) each.
+    log_shares
+        log P(v|H) of each item, float32 (2, B, V), where asked for.
+    commitment
+        Loss of the quantiser.
+    """
+
+    continuous: torch.Tensor
+    discrete: torch.Tensor
+    pooled: torch.Tensor
+    rows: torch.Tensor
+    modality: torch.Tensor
+    codes: torch.Tensor
+    masks: tuple[torch.Tensor, torch.Tensor]
+    log_shares: torch.Tensor | None
+    commitment: torch.Tensor
+
+    @property
+    def final(self) -> torch.Tensor:
+        """Vector sum of both paths (Liu et al. 2022, sec. 2.2)."""
+        return self.continuous + self.discrete
+
+
+class Head(torch.nn.Module):
+    """Summary of pooled tokens: two layers."""
+
+    def __init__(self, width: int, hidden: int, dimension: int) -> None:
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Linear(width, hidden), torch.nn.GELU(), torch.nn.Linear(hidden, dimension)
+        )
+
+    def forward(self, pooled: torch.Tensor) -> torch.Tensor:
+        """(B, width) to (B, dimension)."""
+        return self.layers(pooled)
+
+
+class TwoPaths(torch.nn.Module):
+    """Encoders of two modalities, one set of codes, and heads of their own for each path.
+
+    Parameters
+    ----------
+    facts
+        Modality -> what its encoder is made for.
+    options
+        `width`, `layers`, `dimension` of the vectors, `code_dimension`, `paths` (continuous,
+        discrete, both), what `make_quantiser` takes, `assignment_temperature`, `form`,
+        `score_temperature`, `both_directions`, `matching` (alpha), `commitment` (beta), `margin`.
+    seed
+        Seed of the codes; the other weights come from torch's own generator.
+    """
+
+    def __init__(self, facts: dict[str, dict], options: dict[str, Any], seed: int) -> None:
+        super().__init__()
+        self.options, width = options, options["width"]
+        self.names = tuple(facts)
+        encoders, heads = {}, {}
+        for name, fact in facts.items():
+            encoders[name] = make_encoder(fact, width, options["layers"])
+            own = {}
+            if options["paths"] != "discrete":
+                own["continuous"] = Head(2 * width, 2 * width, options["dimension"])
+            if options["paths"] != "continuous":
+                inner = options["code_dimension"]
+                # Each modality's tokens get mean 0 and variance 1 in every direction of the space
+                # of codes: left alone the modalities settle in places of their own there, where no
+                # soft assignment reaches from one to the other. The scale, and with it the
+                # sharpness of assignments, stays what it is.
+                own["code"] = torch.nn.Sequential(
+                    torch.nn.LayerNorm(width),
+                    torch.nn.Linear(width, inner),
+                    torch.nn.BatchNorm1d(inner, affine=False),
+                )
+                own["discrete"] = Head(inner, 2 * width, options["dimension"])
+            heads[name] = torch.nn.ModuleDict(own)
+        self.encoders, self.heads = torch.nn.ModuleDict(encoders), torch.nn.ModuleDict(heads)
+        self.quantiser = None
+        if options["paths"] != "continuous":
+            self.quantiser = make_quantiser(options, len(facts), options["code_dimension"], seed)
+        self.register_buffer("started", torch.zeros((), dtype=torch.bool))
+
+    def forward(self, inputs: tuple[Inputs, Inputs], shares: bool = False) -> Seen:
+        """Vectors, tokens and codes of a batch; with `shares` also log P(v|H).
+
+        Before the codes have started the discrete path takes the tokens as they are.
+        """
+        seen = [self.encoders[m](x) for m, x in zip(self.names, inputs, strict=True)]
+        masks = tuple(mask for _, mask in seen)
+        for name, mask in zip(self.names, masks, strict=True):
+            if not mask.any(1).all():
+                empty = int((~mask.any(1)).nonzero()[0])
+                raise UserError(f"{name}: item {empty} of a batch is padding from end to end")
+        b, d, device = len(masks[0]), self.options["dimension"], masks[0].device
+        zero = torch.zeros(2, b, d, device=device)
+        continuous = zero
+        if self.options["paths"] != "discrete":
+            heads = [self.heads[m]["continuous"] for m in self.names]
+            continuous = torch.stack([h(pool(*s)) for h, s in zip(heads, seen, strict=True)])
+        none = torch.empty(0, dtype=torch.long, device=device)
+        if self.quantiser is None:
+            return Seen(
+                continuous.float(), zero, zero, zero[0, :0], none, none, masks, None, zero.sum()
+            )
+        rows = torch.cat(
+            [
+                self.heads[m]["code"](h[mask]).float()
+                for m, (h, mask) in zip(self.names, seen, strict=True)
+            ]
+        )
+        lengths = torch.cat([mask.sum(1) for mask in masks])
+        items = torch.arange(2 * b, device=device).repeat_interleave(lengths)
+        with torch.autocast(device.type, enabled=False):
+            placed = self.quantiser.place(rows)
+            logs, codes, commitment, quantised = None, none, zero.sum(), rows
+            if self.started:
+                if shares:
+                    temperature = self.options["assignment_temperature"]
+                    table = self.quantiser.table()
+                    logs, codes = assign(placed, table, items, 2 * b, temperature)
+                    logs = logs.view(2, b, -1)
+                found = self.quantiser(placed, codes if len(codes) else None)
+                quantised, codes, commitment = found.rows, found.codes, found.loss
+            weights = (1 / lengths)[items][:, None]
+            pooled = quantised.new_zeros(2 * b, quantised.shape[1])
+            pooled = pooled.index_add(0, items, quantised * weights).view(2, b, -1)
+        discrete = torch.stack(
+            [self.heads[m]["discrete"](z) for m, z in zip(self.names, pooled, strict=True)]
+        )
+        modality = (items >= b).long()
+        return Seen(
+            continuous.float(),
+            discrete.float(),
+            pooled,
+            placed,
+            modality,
+            codes,
+            masks,
+            logs,
+            commitment,
+        )
+
+    def loss(self, seen: Seen, sources: torch.Tensor | None) -> torch.Tensor:
+        """L_MMS + alpha L_CMCM + beta commitment; alpha and beta count once the codes started."""
+        options, (x, y) = self.options, seen.final
+        total = masked_margin(x @ y.T, sources, options["margin"])
+        if seen.log_shares is not None and options["matching"]:
+            matched = code_matching(
+                *seen.log_shares,
+                options["form"],
+                options["score_temperature"],
+                options["both_directions"],
+                sources,
+            )
+            total = total + options["matching"] * matched
+        learned = options.get("quantiser") == "learned"
+        weight = 1.0 if learned else options["commitment"]
+        return total + weight * seen.commitment if weight else total
+
+
+def pool(tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Mean and maximum over the tokens of each item: (B, L, w) and (B, L) to (B, 2w)."""
+    if mask.all():
+        return torch.cat([tokens.mean(1), tokens.amax(1)], 1)
+    weights = mask.to(tokens)[..., None]
+    mean = (tokens * weights).sum(1) / weights.sum(1)
+    return torch.cat([mean, tokens.masked_fill(~mask[..., None], -torch.inf).amax(1)], 1)

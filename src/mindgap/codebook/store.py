@@ -1,0 +1,52 @@
+"""A trained codebook on disk: weights, what made it, and the codes of the held-out pairs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from mindgap.files import replacing
+
+
+def save_codes(path: str | Path, codes: tuple[np.ndarray, np.ndarray] | None, about: dict) -> None:
+    """Write the codes of both modalities, int16 (n, L) each, with a header of facts."""
+    tensors = {} if codes is None else dict(zip("ab", codes, strict=True))
+    with replacing(path) as part:
+        save_file(tensors, part, metadata={"mindgap": json.dumps(about, sort_keys=True)})
+
+
+def read_codes(path: str | Path) -> tuple[tuple[np.ndarray, np.ndarray], dict[str, Any]]:
+    """Codes of both modalities and the facts beside them."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        about = json.loads(file.metadata()["mindgap"])
+    found = load_file(path)
+    return (found["a"], found["b"]), about
+
+
+def save_model(folder: str | Path, model: Any, about: dict[str, Any]) -> None:
+    """Write weights and, last, what is needed to build the model again."""
+    from safetensors.torch import save_file as save_tensors
+
+    folder = Path(folder)
+    with replacing(folder / "model.safetensors") as part:
+        save_tensors({k: v.contiguous().cpu() for k, v in model.state_dict().items()}, part)
+    with replacing(folder / "codebook.json") as part:
+        part.write_text(json.dumps(about, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def load_model(folder: str | Path, device: str = "cpu") -> Any:
+    """The model that `save_model` wrote, in eval mode."""
+    from safetensors.torch import load_file as load_tensors
+
+    from mindgap.codebook.model import TwoPaths
+
+    about = json.loads((Path(folder) / "codebook.json").read_text(encoding="utf-8"))
+    model = TwoPaths(about["facts"], about["options"], about["options"]["seed"])
+    model.load_state_dict(load_tensors(Path(folder) / "model.safetensors"))
+    return model.eval().to(device)

@@ -1,0 +1,119 @@
+"""One row a codebook, and what the variants of a task show against each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mindgap.train.effects import t_interval
+
+_GEOMETRY = ("gap", "relative_gap", "separability", "cosine_matched", "cosine_a", "cosine_b")
+_USAGE = ("perplexity_a", "perplexity_b", "perplexity", "dead", "shared", "overlap", "divergence")
+_MET = ("met_1", "met_10")
+#: Measures whose differences are tested, if a run has them.
+TESTED = (
+    "recall_at_1",
+    "recall_at_10",
+    "recall_at_1_codes",
+    "class_recall_at_1_ab",
+    "gap",
+    "relative_gap",
+    "gap_discrete",
+    "gap_continuous",
+    "gap_pooled",
+    "relative_gap_pooled",
+    "separability_pooled",
+    "shared",
+    "met_10",
+    "overlap",
+    "perplexity",
+    "f1",
+    "f1_mean",
+    "generalisation",
+    "hits_a",
+    "hits_b",
+)
+
+
+def wide_row(final: pd.DataFrame, retrieval: pd.DataFrame) -> dict[str, float]:
+    """Final measures of one codebook in one row: those of the sum bare, others by their path.
+
+    `recall_at_k` is the mean of both directions and of all random sets.
+    """
+    row: dict[str, float] = {}
+    for one in final.to_dict("records"):
+        end = "" if one["vector"] == "final" else f"_{one['vector']}"
+        row |= {f"{name}{end}": one[name] for name in _GEOMETRY}
+        row |= {name: one[name] for name in (*_USAGE, *_MET) if name in one}
+    for (vector, level), some in retrieval.groupby(["vector", "level"], sort=False):
+        start, end = "" if level == "item" else "class_", "" if vector == "final" else f"_{vector}"
+        for k in (1, 5, 10):
+            ways = [some[f"recall_at_{k}_{way}"].mean() for way in ("ab", "ba")]
+            row[f"{start}recall_at_{k}{end}"] = float(np.mean(ways))
+            row |= {
+                f"{start}recall_at_{k}{end}_{w}": v for w, v in zip(("ab", "ba"), ways, strict=True)
+            }
+        for way in ("ab", "ba"):
+            row[f"{start}median_rank{end}_{way}"] = float(some[f"median_rank_{way}"].mean())
+    return row
+
+
+def reading_row(
+    concepts: pd.DataFrame, generalisation: pd.DataFrame, places: pd.DataFrame
+) -> dict[str, float]:
+    """What the reading of one codebook comes to.
+
+    `f1` is that of the concept that one code names best in both modalities (the lower of the two),
+    among those that beat firing always; `f1_always` that of a code that always fires for it;
+    `f1_mean` the mean over all concepts; `generalisation` the mean accuracy across modalities above
+    chance; `hits_a`, `hits_b` the share of firings on the right one of two objects.
+    """
+    row: dict[str, float] = {}
+    better = concepts[concepts["f1"] > concepts["always"]]
+    if len(concepts):
+        row["f1_mean"] = float(concepts["f1"].mean())
+        row["f1_null"] = float(concepts["null"].mean())
+        row["f1"] = float(better["f1"].max()) if len(better) else 0.0
+        row["f1_always"] = (
+            float(better["always"].iloc[better["f1"].argmax()]) if len(better) else 1.0
+        )
+        row["named"] = float((better["f1"] > 0.6).sum())
+    if len(generalisation):
+        across = generalisation[generalisation["trained_on"] != generalisation["tested_on"]]
+        row["generalisation"] = float((across["accuracy"] - across["chance"]).mean())
+    for side in "ab":
+        some = places[places["modality"] == side]
+        if len(some):
+            row[f"hits_{side}"] = float(np.average(some["hits"], weights=some["pointed"]))
+    return row
+
+
+def measure_contrasts(
+    table: pd.DataFrame, contrasts: list[list[str]], confidence: float
+) -> pd.DataFrame:
+    """Each variant's mean, and differences between variants, seed by seed; a row an effect.
+
+    Intervals are Student's, over seeds. An effect is called by its variant, or by both of them,
+    `matched minus both`.
+    """
+    rows: list[dict[str, Any]] = []
+    for task, some in table.groupby("task", sort=False):
+        measures = [m for m in TESTED if m in some]
+        wide = some.set_index(["variant", "seed"])[measures]
+        there = list(dict.fromkeys(some["variant"]))
+        columns = {variant: wide.loc[variant] for variant in there}
+        for other, plain in contrasts:
+            if {other, plain} <= set(there):
+                columns[f"{other} minus {plain}"] = wide.loc[other] - wide.loc[plain]
+        for effect, values in columns.items():
+            for measure in measures:
+                each = values[measure].dropna().to_numpy()
+                if not len(each):
+                    continue
+                estimate, low, high = t_interval(each, confidence)
+                row = {"task": task, "effect": effect, "measure": measure, "estimate": estimate}
+                rows.append(row | {"low": low, "high": high, "seeds": len(each)})
+    columns = ["task", "effect", "measure", "estimate", "low", "high", "seeds"]
+    return pd.DataFrame(rows, columns=columns).assign(interval="t over seeds")
