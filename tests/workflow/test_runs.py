@@ -58,7 +58,7 @@ def tables(house, run="smoke"):
 def test_dry_run_of_every_config(house, config):
     plan = house.plan(f"config/{config}.yaml")
     assert plan["score_claims"] == 1
-    downloads = {"flickr8k": 2, "methods": 7, "paper": 23, "published": 8}
+    downloads = {"flickr8k": 2, "methods": 7, "paper": 23, "published": 8, "spoken": 3}
     assert plan.get("fetch_source", 0) == downloads.get(config, 0)
 
 
