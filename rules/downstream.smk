@@ -143,6 +143,7 @@ rule plot_downstream:
         "results/{run}/logs/plot_downstream/{figure}.log",
     benchmark:
         "results/{run}/benchmarks/plot_downstream/{figure}.tsv"
+    localrule: True
     params:
         library=library("plot_downstream"),
     script:

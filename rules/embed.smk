@@ -81,6 +81,8 @@ rule embed_prompts:
     threads: config["threads"]
     resources:
         gpu=GPU,
+        mem_mb=memory(16),
+        runtime=120,
     params:
         library=library("embed_prompts"),
         options=lambda w: MODELS[w.model].options,

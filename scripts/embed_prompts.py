@@ -6,7 +6,8 @@ import torch
 
 from mindgap.data.prompts import fill
 from mindgap.downstream.classes import labelled_names
-from mindgap.embed.encode import choose_device, make_encoder
+from mindgap.embed.device import choose_device
+from mindgap.embed.encode import make_encoder
 from mindgap.embed.extract import Work, embed_prompts
 from mindgap.embed.history import find_checkpoint, history
 from mindgap.embed.store import Embeddings, check_rows, save_embeddings
