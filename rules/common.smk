@@ -6,8 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from mindgap.codebook.plan import codebook_sets, expand_codebooks
-from mindgap.cone.plan import cone_datasets
+from mindgap.codebook.plan import expand_codebooks
 from mindgap.config import check_checkpoint, check_config, check_files, check_set
 from mindgap.config import expand_models, read_yaml
 from mindgap.data.definitions import describe, find_files, find_inputs, sources
@@ -15,8 +14,8 @@ from mindgap.data.kinds import snapshot_name
 from mindgap.data.sources import carried_files, carried_places, expected_sums, find_source, manifest
 from mindgap.digest import code_digest, tree_digest
 from mindgap.errors import UserError
-from mindgap.train.trainings import check_models, checkpoint_of, expand_trainings, needed_sets
-from mindgap.train.trainings import outputs_of
+from mindgap.train.trainings import check_models, checkpoint_of, expand_trainings, outputs_of
+from mindgap.wanted import wanted_sets
 
 ROOT = Path(workflow.basedir)
 
@@ -32,9 +31,7 @@ try:
             check_files(model, f"results/{config['run']}/embeddings")
         check_checkpoint(model, f"results/{config['run']}/embeddings")
     TRAININGS, CODEBOOKS = expand_trainings(config), expand_codebooks(config)
-    SETS = [*config["select"]["datasets"], *cone_datasets(config), *needed_sets(TRAININGS)]
-    SETS += [d for model in MODELS.values() if model.embeds for d in model.datasets]
-    SETS = list(dict.fromkeys([*SETS, *codebook_sets(CODEBOOKS)]))
+    SETS = wanted_sets(config)
     check_models(MODELS.values(), TRAININGS)
     for name in SETS:
         check_set(name, config["datasets"][name], f"results/{config['run']}/pairs")

@@ -68,9 +68,7 @@ def check_config(config: dict[str, Any], schema: dict[str, Any]) -> None:
     What is selected of a chapter that the run leaves out is emptied in `config`.
     """
     _check(config, schema, schema, "config")
-    for chapter, groups in _CHOICES.items():
-        if chapter not in config["select"]["chapters"]:
-            config["select"].update({group: [] for group in groups})
+    leave_out(config)
     for group in ("dataset", "model"):
         for name, definition in config[f"{group}s"].items():
             part = schema["$defs"][f"{group}_{definition['kind']}"]
@@ -88,6 +86,13 @@ def check_config(config: dict[str, Any], schema: dict[str, Any]) -> None:
                     f"config: select.{group} names {name!r}, which is not defined{near}"
                 )
     _check_cone(config)
+
+
+def leave_out(config: dict[str, Any]) -> None:
+    """Empty what is selected of the chapters that `select.chapters` does not name."""
+    for chapter, groups in _CHOICES.items():
+        if chapter not in config["select"]["chapters"]:
+            config["select"].update({group: [] for group in groups})
 
 
 def _check_cone(config: dict[str, Any]) -> None:

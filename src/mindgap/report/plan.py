@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mindgap.config import expand_models, merge, read_yaml
+from mindgap.config import expand_models, leave_out, merge, read_yaml
 from mindgap.data.definitions import describe, modalities, sources
 from mindgap.data.kinds import snapshot_name
 from mindgap.data.sources import carried_places, checkpoint_folder
+from mindgap.wanted import wanted_sets
 
 #: Sizes of embeddings that no earlier run has made: float32 of this many dimensions.
 DIMENSIONS = 512
@@ -47,11 +48,7 @@ def read_jobs(text: str) -> list[Job]:
 
 def list_downloads(config: dict[str, Any], table: dict[str, Any]) -> list[dict[str, Any]]:
     """Every file that the run needs from elsewhere: where it stands, how large, on what terms."""
-    wanted = [
-        place
-        for name in config["select"]["datasets"]
-        for place in sources(config["datasets"][name])
-    ]
+    wanted = [place for name in wanted_sets(config) for place in sources(config["datasets"][name])]
     for name in config["select"]["models"]:
         wanted += carried_places(config["models"][name])
     rows = []
@@ -69,7 +66,7 @@ def list_downloads(config: dict[str, Any], table: dict[str, Any]) -> list[dict[s
             }
         )
     hub = {}
-    for name in config["select"]["datasets"]:
+    for name in wanted_sets(config):
         options = config["datasets"][name]
         if options["kind"] == "huggingface" and "name" in options:
             file = f"hub: {options['name']}@{options['revision']}"
@@ -173,7 +170,7 @@ def list_storage(
     datasets = config["datasets"]
     pairs = [
         _pairs_bytes(datasets[name], table, items[name])
-        for name in config["select"]["datasets"]
+        for name in wanted_sets(config)
         if ("build_pairs", name) in pending
     ]
     embeddings = [
@@ -223,7 +220,7 @@ def write_plan(text: str, config: dict[str, Any], table: dict[str, Any], results
     jobs, run = read_jobs(text), config["run"]
     items = {
         name: count_items(config["datasets"][name], table, results / run / f"pairs/{name}.parquet")
-        for name in config["select"]["datasets"]
+        for name in wanted_sets(config)
     }
     lines = [f"run {run}: {len(jobs)} jobs", "", "DOWNLOAD"]
     rows = list_downloads(config, table)
@@ -285,4 +282,5 @@ def _rows(pairs: Path) -> int:
 if __name__ == "__main__":
     overlay = sys.argv[1]
     merged = merge(read_yaml("config/default.yaml"), read_yaml(overlay) or {})
+    leave_out(merged)
     print(write_plan(sys.stdin.read(), merged, read_yaml("workflow/sources.yaml"), Path("results")))
