@@ -157,6 +157,11 @@ def figure_methods(table: pd.DataFrame) -> Figure:
             axis.grid(axis="y", lw=0.3)
         line[0].set_ylabel(f"{model}\non {dataset}", fontsize=7)
     axes[0, 0].invert_yaxis()
+    dot = {"ls": "", "marker": "o", "ms": 4, "color": _BLUE}
+    handles = [plt.Line2D([], [], mfc=face, **dot) for face in (_BLUE, "none")]
+    handles.append(plt.Line2D([], [], color=_ORANGE, lw=0.8))
+    words = ["rows normalised again", "as the method leaves them", "no method"]
+    figure.legend(handles, words, loc="outside lower center", ncols=3, frameon=False, fontsize=7)
     return figure
 
 
