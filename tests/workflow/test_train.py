@@ -14,6 +14,8 @@ select:
   chapters: [train]
   trainings: [clip_small, temperature, plain, amended]
   experiments: [temperature, initialisation]
+  tasks: []
+  audits: []
 datasets:
   scenes: {items: 64, size: 16}
   held_out: {items: 40, size: 16}
@@ -85,7 +87,7 @@ def test_a_training_goes_on_from_a_folder_of_ones_own(trained):
     shutil.copytree(trained.path / "results/small/checkpoints/clip_small_s0", mine)
     (trained.path / "on.yaml").write_text(
         "run: again\nselect: {datasets: [], models: [further], chapters: [train],\n"
-        "  landscapes: [full], trainings: [tuned], experiments: []}\n"
+        "  landscapes: [full], trainings: [tuned], experiments: [], tasks: [], audits: []}\n"
         "models:\n  mine: {kind: encoder, folder: mine}\n"
         "  further: {kind: trained, training: tuned_s0, datasets: [held_out]}\n"
         + CONFIG[CONFIG.index("datasets:\n  scenes") :].replace("  trainings:\n", f"{TUNED}\n")

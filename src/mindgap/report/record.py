@@ -213,7 +213,11 @@ def check_run(folder: str | Path, partial: bool = False) -> tuple[str, list[str]
     ]
     missing = [name for name in recorded if name not in found]
     if not partial:
-        wrong += [f"{folder / name}: is missing; pull it or run again" for name in missing]
+        wrong += [
+            f"{folder / name}: is missing; pull it, or make it: snakemake --configfile "
+            f"{folder / 'config.yaml'} -- {folder / name}"
+            for name in missing
+        ]
     wrong += [
         f"{folder / name}: the record does not know it; delete it or run again"
         for name in found
