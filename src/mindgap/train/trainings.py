@@ -155,7 +155,10 @@ def zero_shot_prompts(
 
 
 def check_models(models: Iterable[Any], trainings: dict[str, Training]) -> None:
-    """Refuse a model of the kind `trained` whose training is not in the run."""
+    """Refuse a model without its training, and a training without its checkpoint to start from."""
+    for one in trainings.values():
+        if one.checkpoint:
+            checkpoint_of(one.checkpoint)
     for model in models:
         if model.kind != "trained":
             continue
