@@ -13,13 +13,18 @@ from matplotlib.figure import Figure
 
 from mindgap.style import use_style
 
+NAMES = {
+    "recall_at_1_ab": "R@1, a to b",
+    "recall_at_1_ba": "R@1, b to a",
+    "zero_shot_accuracy": "zero-shot accuracy",
+}
 _BLUE, _ORANGE, _GREY = "#3b6fb6", "#d9772b", "#8c8c8c"
 
 
 def _panels(count: int, width: float = 3.2, height: float = 2.6) -> tuple[Figure, list[Any]]:
-    """Axes in rows of four at most."""
+    """Axes in rows of four at most, six in rows of three."""
     use_style()
-    columns = min(count, 4)
+    columns = 3 if count in (5, 6) else min(count, 4)
     lines = math.ceil(count / columns)
     figure, axes = plt.subplots(
         lines,
@@ -205,7 +210,8 @@ def figure_models(table: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
         axis.plot(points[measure], points[score], "o", ms=4, color=_BLUE, alpha=0.7)
         row = found.iloc[0]
         label = f"tau = {row['tau']:.2f}, p = {row['p']:.2g}, {row['models']} models"
-        axis.set(xlabel=measure.replace("_", " "), ylabel=score.replace("_", " "))
+        scored = NAMES.get(score, score.replace("_", " "))
+        axis.set(xlabel=measure.replace("_", " "), ylabel=scored)
         axis.set_title(
             f"{over}\n{label if np.isfinite(row['tau']) else 'does not vary'}", fontsize=8
         )

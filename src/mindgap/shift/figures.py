@@ -56,6 +56,7 @@ def figure_landscape(points: pd.DataFrame, minima: pd.DataFrame, names: tuple[st
                 continue
             _curves(axis, part, minima, looks)
             axis.set_title(rf"$1/\tau$ = {scale:g}")
+            axis.ticklabel_format(axis="y", useOffset=False)  # an offset would meet the title
         which = "both modalities move" if sides == "both" else f"only {names[sides == 'b']} moves"
         whole = batch == group["n"].iloc[0]
         batches = "the whole set as one batch" if whole else f"batches of {batch}"
@@ -140,8 +141,10 @@ def figure_valley(points: pd.DataFrame, minima: pd.DataFrame) -> Figure:
     crossing = points.loc[points["distance"].abs().idxmin(), "shift"]
     axis.axvline(crossing, color="0.2", linestyle=":", linewidth=0.9)
     above = axis.get_xaxis_transform()
-    for where, text in ((0, "untouched"), (crossing, "centres cross")):
-        axis.text(where, 1.01, text, transform=above, ha="center", va="bottom", fontsize=7)
+    # Each label grows away from the other line, so that close lines keep both.
+    sides = ("right", "left") if crossing > 0 else ("left", "right")
+    for where, text, side in zip((0, crossing), ("untouched", "centres cross"), sides, strict=True):
+        axis.text(where, 1.01, f" {text} ", transform=above, ha=side, va="bottom", fontsize=7)
     axis.set(yscale="log", ylabel=r"inverse temperature $1/\tau$")
     axis.set_xlabel("shift along the unit gap vector (positive: closer)")
     figure.colorbar(mesh, label="loss above the minimum at that temperature", extend="max")
