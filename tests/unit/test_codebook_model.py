@@ -1,8 +1,10 @@
 """Encoders, both paths and training: padding, gradients, restarts, what is refused."""
 
 import copy
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -12,11 +14,12 @@ from mindgap.codebook.fit import Job, fit
 from mindgap.codebook.inputs import load_arrays, load_side, log_mel
 from mindgap.codebook.model import TwoPaths, pool
 from mindgap.codebook.plan import expand_codebooks
-from mindgap.codebook.store import load_model, read_codes, save_codes, save_model
+from mindgap.codebook.store import leave, load_model, read_codes, save_codes, save_model
 from mindgap.config import merge, read_yaml
 from mindgap.data.sets import build_pairs
 from mindgap.errors import UserError
-from mindgap.files import write_text
+from mindgap.files import read_csv, write_text
+from mindgap.train.launch import spread
 
 SMALL = {
     "inputs": {"size": 16, "frames": 4},
@@ -206,6 +209,28 @@ def test_arrays_of_ones_own_are_checked(tmp_path):
 def run(root, pairs, folder, name, **more):
     variant = more.pop("variant", "matched")
     return fit(Job(options(root, variant, **more), pairs, {}, str(folder / f"{name}.state")))
+
+
+def test_two_processes_are_one(root, pairs, tmp_path, monkeypatch):
+    """Encoders see half of each batch; statistics, codes and loss are those of the whole one."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    given = options(root, "matched", steps=6, clip=0.1)
+    names = ("trajectory", "final", "retrieval", "codes", "weights")
+    jobs = []
+    for count in (1, 2):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        outputs = {name: str(folder / f"{name}.csv") for name in names}
+        outputs["weights"] = str(folder / "model/model.safetensors")
+        jobs.append(Job(given, pairs, {}, str(folder / "a.state"), "cpu", 1, outputs, {"book": 1}))
+    leave(fit(jobs[0]), jobs[0])
+    spread(jobs[1], 2, "mindgap.codebook.fit")
+    one, two = (load_model(Path(job.outputs["weights"]).parent).state_dict() for job in jobs)
+    for key, value in one.items():
+        torch.testing.assert_close(two[key], value, rtol=1e-3, atol=1e-4, msg=key)
+    one, two = (read_csv(job.outputs["final"]) for job in jobs)
+    assert one["book"].eq(1).all()
+    pd.testing.assert_frame_equal(one, two, rtol=1e-3, atol=1e-4)
 
 
 def test_a_restart_is_as_if_nothing_had_happened(root, pairs, tmp_path, monkeypatch):

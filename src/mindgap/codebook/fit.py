@@ -1,9 +1,13 @@
-"""Train one codebook from its options; leave its weights, its measures and the held-out codes."""
+"""Train one codebook from its options; leave its weights, its measures and the held-out codes.
+
+Called as a module by torchrun, with the path of a JSON file that holds the arguments of `fit`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,63 +15,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from mindgap.codebook.inputs import Side, load_arrays, load_side
 from mindgap.codebook.measure import LIGHT_PAIRS, as_vectors, measure_held, retrieval_rows
-from mindgap.codebook.model import TwoPaths
-from mindgap.data.pairs import read_pairs
+from mindgap.codebook.model import Seen, Tokens, TwoPaths
+from mindgap.codebook.share import carry_back, gather
+from mindgap.codebook.sides import Job, Sides, load_sides
+from mindgap.codebook.store import leave
 from mindgap.embed.device import choose_device
 from mindgap.errors import UserError
 from mindgap.files import sha256, write_text
 from mindgap.train.batches import Batches
-from mindgap.train.parallel import Group
+from mindgap.train.parallel import Group, join_group
 from mindgap.train.trainer import Recipe, make_optimiser, run_steps
 
 START_TOKENS = 64  # tokens a code that the k-means start looks at, if the batches have them
-
-
-@dataclass(frozen=True)
-class Job:
-    """What one training reads.
-
-    Attributes
-    ----------
-    options
-        Everything that decides its numbers.
-    pairs
-        Role (train, test) -> pairs file.
-    arrays
-        Role -> modality -> file of tokens of somebody else's encoder, in place of that medium.
-    state
-        File of the last good state, for a restart.
-    """
-
-    options: dict[str, Any]
-    pairs: dict[str, str]
-    arrays: dict[str, dict[str, str]]
-    state: str
-    device: str = "auto"
-    threads: int = 1
-
-
-@dataclass
-class Sides:
-    """Both modalities of a data set, and which items share a source."""
-
-    a: Side
-    b: Side
-    sources: np.ndarray | None = None
-    labels: list[str] | None = None
-
-    def __len__(self) -> int:
-        return len(self.a)
-
-    def batch(self, items: np.ndarray, captions: np.ndarray | None, device: Any) -> tuple:
-        """Inputs of some items; `captions` are rows of the modality that has several an item."""
-        rows = []
-        for side in (self.a, self.b):
-            several = captions is not None and (side.count != 1).any()
-            rows.append(captions if several else side.first[items])
-        return self.a.batch(rows[0], device), self.b.batch(rows[1], device)
 
 
 @dataclass
@@ -117,12 +77,14 @@ class Result:
     held: Held
 
 
-def fit(job: Job) -> Result:
-    """Train, and measure what came of it."""
-    options = job.options
+def fit(job: Job, group: Group | None = None) -> Result | None:
+    """Train, and measure what came of it; of several processes only the first one measures."""
+    group, options = group or Group(), job.options
     torch.set_num_threads(job.threads)
     torch.manual_seed(options["seed"])
-    _forget_another(job)
+    if group.first:
+        _forget_another(job)
+    group.wait()
     train_set = load_sides(job, "train", None)
     facts = {
         m: s.facts for m, s in zip(options["modalities"], (train_set.a, train_set.b), strict=True)
@@ -135,16 +97,23 @@ def fit(job: Job) -> Result:
     n = np.arange(len(train_set))
     batches = Batches(most.first, most.count, recipe.batch, options["captions"], n, options["seed"])
     optimiser = make_optimiser(model, recipe)
-    half = recipe.precision == "auto" and device.type == "cuda"
+    cast = torch.autocast(
+        device.type, torch.bfloat16, enabled=recipe.precision == "auto" and device.type == "cuda"
+    )
+    own = group.own(recipe.batch)
 
-    def see(step: int, shares: bool) -> Any:
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            return model(train_set.batch(*batches[step][:2], device), shares)
+    def see(step: int, shares: bool) -> tuple[Tokens, Tokens, Seen]:
+        """What this process made of its items, what all made of theirs, and the whole batch."""
+        items, captions = batches[step][:2]
+        with cast:
+            mine = model.encode(train_set.batch(items[own], captions[own], device))
+            every = gather(mine, group)
+            return mine, every, model.join(every, shares)
 
     def one_step(step: int) -> float:
         if model.quantiser is not None and step == options["start"]:
             start_codes(model, see, step, options["codes"])
-        seen = see(step, bool(options["matching"]))
+        mine, every, seen = see(step, bool(options["matching"]))
         items = batches[step][0]
         sources = train_set.sources
         loss = model.loss(
@@ -153,6 +122,8 @@ def fit(job: Job) -> Result:
         optimiser.zero_grad(set_to_none=True)
         if torch.isfinite(loss):
             loss.backward()
+            if group.size > 1:
+                carry_back(mine, every, model, group)
             if options["clip"]:
                 torch.nn.utils.clip_grad_norm_(model.parameters(), options["clip"])
             optimiser.step()
@@ -165,12 +136,16 @@ def fit(job: Job) -> Result:
         return measure_held(held.vectors, held.codes, size, pairs, options["seed"])
 
     def measure(model: TwoPaths) -> dict[str, Any]:
+        if not group.first:
+            return {"gap": float("nan")}
         found = look(
             embed(model, test_set, recipe.batch, most=options["measure_items"]), LIGHT_PAIRS
         )
         return {"gap": found["final"]["gap"], "found": found}
 
-    rows = run_steps(model, optimiser, recipe, one_step, measure, job.state, Group())
+    rows = run_steps(model, optimiser, recipe, one_step, measure, job.state, group)
+    if not group.first:
+        return None
     held = embed(model, test_set, recipe.batch, shares=True)
     vectors = {name: tuple(pair) for name, pair in held.vectors.items()}
     if held.log_shares is not None:
@@ -194,7 +169,7 @@ def start_codes(model: TwoPaths, see: Any, step: int, codes: int) -> None:
     """Set the codes from the tokens of the next batches, `START_TOKENS` a code if they suffice."""
     rows, which, tokens = [], [], 0
     for one in range(step, step + 8):
-        seen = see(one, False)
+        seen = see(one, False)[2]
         rows.append(seen.rows)
         which.append(seen.modality)
         tokens = len(seen.rows)
@@ -249,39 +224,6 @@ def _join(parts: list[np.ndarray]) -> np.ndarray:
     )
 
 
-def load_sides(job: Job, role: str, facts: dict[str, Any] | None) -> Sides:
-    """Both modalities of the set of a role; `facts` are those of the training set."""
-    options, sides = job.options, []
-    for modality in options["modalities"]:
-        path = job.arrays.get(role, {}).get(modality)
-        known = facts and facts[modality]
-        if path:
-            sides.append(load_arrays(path))
-        else:
-            sides.append(
-                load_side(job.pairs[role], modality, options["inputs"], known, job.threads)
-            )
-    if len(sides[0]) != len(sides[1]):
-        raise UserError(
-            f"{role}: {len(sides[0])} items of {options['modalities'][0]} stand beside "
-            f"{len(sides[1])} of {options['modalities'][1]}; item i belongs to item i"
-        )
-    if options["captions"] == "last":
-        for side in sides:
-            side.first, side.count = side.first + side.count - 1, np.ones_like(side.count)
-    labels = read_column(job.pairs[role], "label") if options["classes"] else None
-    sources = None
-    if options["sources"]:
-        names = read_column(job.pairs[role], options["sources"])
-        sources = np.unique(np.array(names, str), return_inverse=True)[1]
-    return Sides(*sides, sources, labels)
-
-
-def read_column(pairs: str | Path, column: str) -> list[str]:
-    """One column of a pairs file as strings."""
-    return [str(v) for rows in read_pairs(pairs, [column]) for v in rows[column].to_pylist()]
-
-
 def _forget_another(job: Job) -> None:
     """Drop a state that another training left: other options or other inputs."""
     files = [*job.pairs.values(), *(p for one in job.arrays.values() for p in one.values())]
@@ -291,3 +233,18 @@ def _forget_another(job: Job) -> None:
     if not record.exists() or record.read_text() != key:
         Path(job.state).unlink(missing_ok=True)
         write_text(record, key)
+
+
+def _main(path: str) -> None:
+    group, job = join_group(), Job(**json.loads(Path(path).read_text()))
+    found = fit(job, group)
+    if found is not None:
+        leave(found, job)
+        Path(path).with_suffix(".done").write_text("true")
+
+
+if __name__ == "__main__":
+    try:
+        _main(sys.argv[1])
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -53,6 +53,28 @@ class Seen:
         return self.continuous + self.discrete
 
 
+@dataclass(frozen=True)
+class Tokens:
+    """What the encoders make of items one by one, before anything of the batch counts.
+
+    Attributes
+    ----------
+    continuous
+        Vectors of the continuous path, float32 (2, B, d); zero where the model has no such path.
+    rows
+        Tokens of each modality on their way to the codes, without padding: float32 (N, D) each.
+    lengths
+        Tokens of each item, int64 (2, B).
+    masks
+        Which places of each modality hold a token, bool (B, L) each.
+    """
+
+    continuous: torch.Tensor
+    rows: tuple[torch.Tensor, ...]
+    lengths: torch.Tensor
+    masks: tuple[torch.Tensor, ...]
+
+
 class Head(torch.nn.Module):
     """Summary of pooled tokens: two layers."""
 
@@ -112,36 +134,46 @@ class TwoPaths(torch.nn.Module):
         self.register_buffer("started", torch.zeros((), dtype=torch.bool))
 
     def forward(self, inputs: tuple[Inputs, Inputs], shares: bool = False) -> Seen:
-        """Vectors, tokens and codes of a batch; with `shares` also log P(v|H).
+        """Vectors, tokens and codes of a batch; with `shares` also log P(v|H)."""
+        return self.join(self.encode(inputs), shares)
 
-        Before the codes have started the discrete path takes the tokens as they are.
-        """
+    def encode(self, inputs: tuple[Inputs, Inputs]) -> Tokens:
+        """What each item becomes by itself."""
         seen = [self.encoders[m](x) for m, x in zip(self.names, inputs, strict=True)]
         masks = tuple(mask for _, mask in seen)
         for name, mask in zip(self.names, masks, strict=True):
             if not mask.any(1).all():
                 empty = int((~mask.any(1)).nonzero()[0])
                 raise UserError(f"{name}: item {empty} of a batch is padding from end to end")
-        b, d, device = len(masks[0]), self.options["dimension"], masks[0].device
-        zero = torch.zeros(2, b, d, device=device)
-        continuous = zero
+        lengths = torch.stack([mask.sum(1) for mask in masks])
+        continuous = torch.zeros(*lengths.shape, self.options["dimension"], device=lengths.device)
         if self.options["paths"] != "discrete":
             heads = [self.heads[m]["continuous"] for m in self.names]
             continuous = torch.stack([h(pool(*s)) for h, s in zip(heads, seen, strict=True)])
+        rows: tuple[torch.Tensor, ...] = ()
+        if self.quantiser is not None:
+            rows = tuple(
+                self.heads[m]["code"][:-1](h[mask]).float()
+                for m, (h, mask) in zip(self.names, seen, strict=True)
+            )
+        return Tokens(continuous.float(), rows, lengths, masks)
+
+    def join(self, tokens: Tokens, shares: bool = False) -> Seen:
+        """Codes and vectors of a whole batch, from what its items have become.
+
+        Before the codes have started the discrete path takes the tokens as they are.
+        """
+        continuous, lengths, masks = tokens.continuous, tokens.lengths.flatten(), tokens.masks
+        b, device = tokens.lengths.shape[1], lengths.device
+        zero = torch.zeros_like(continuous)
         none = torch.empty(0, dtype=torch.long, device=device)
         if self.quantiser is None:
-            return Seen(
-                continuous.float(), zero, zero, zero[0, :0], none, none, masks, None, zero.sum()
-            )
-        rows = torch.cat(
-            [
-                self.heads[m]["code"](h[mask]).float()
-                for m, (h, mask) in zip(self.names, seen, strict=True)
-            ]
-        )
-        lengths = torch.cat([mask.sum(1) for mask in masks])
+            return Seen(continuous, zero, zero, zero[0, :0], none, none, masks, None, zero.sum())
         items = torch.arange(2 * b, device=device).repeat_interleave(lengths)
         with torch.autocast(device.type, enabled=False):
+            rows = torch.cat(
+                [self.heads[m]["code"][-1](z) for m, z in zip(self.names, tokens.rows, strict=True)]
+            )
             placed = self.quantiser.place(rows)
             logs, codes, commitment, quantised = None, none, zero.sum(), rows
             if self.started:
@@ -160,7 +192,7 @@ class TwoPaths(torch.nn.Module):
         )
         modality = (items >= b).long()
         return Seen(
-            continuous.float(),
+            continuous,
             discrete.float(),
             pooled,
             placed,
@@ -170,6 +202,14 @@ class TwoPaths(torch.nn.Module):
             logs,
             commitment,
         )
+
+    def local(self) -> list[torch.nn.Parameter]:
+        """Parameters that `encode` applies to items, in the order of their names."""
+        heads = ("continuous", "code")
+        found = [*self.encoders.parameters()]
+        for own in self.heads.values():
+            found += [p for name in heads if name in own for p in own[name].parameters()]
+        return found
 
     def loss(self, seen: Seen, sources: torch.Tensor | None) -> torch.Tensor:
         """L_MMS + alpha L_CMCM + beta commitment; alpha and beta count once the codes started."""

@@ -62,6 +62,11 @@ def expand_codebooks(config: dict[str, Any]) -> dict[str, Training]:
             for seed in own["seeds"]:
                 options = {k: v for k, v in own.items() if k not in _TASK}
                 options |= {**block["variants"][variant], "seed": seed}
+                if options["batch"] % options["processes"]:
+                    raise UserError(
+                        f"config: codebook.tasks.{task}: a batch of {options['batch']} does not "
+                        f"divide among {options['processes']} processes"
+                    )
                 name = f"{task}_{variant}_s{seed}"
                 sets = {role: own[role] for role in ROLES}
                 found[name] = Training(name, task, variant, sets, options, own.get("arrays", {}))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from mindgap.files import replacing
+from mindgap.files import replacing, write_csv
 
 
 def save_codes(path: str | Path, codes: tuple[np.ndarray, np.ndarray] | None, about: dict) -> None:
@@ -38,6 +38,28 @@ def save_model(folder: str | Path, model: Any, about: dict[str, Any]) -> None:
         save_tensors({k: v.contiguous().cpu() for k, v in model.state_dict().items()}, part)
     with replacing(folder / "codebook.json") as part:
         part.write_text(json.dumps(about, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def leave(found: Any, job: Any) -> None:
+    """Write what a training (`fit.Result`) leaves: tables, held-out codes, and the model last."""
+    import pandas as pd
+
+    from mindgap.codebook.encoders import Frames
+
+    tables = {"trajectory": found.steps, "final": found.final, "retrieval": found.retrieval}
+    for name, rows in tables.items():
+        write_csv(job.outputs[name], pd.DataFrame([{**job.key, **row} for row in rows]))
+    quantiser, inputs = found.model.quantiser, job.options["inputs"]
+    about = {
+        "size": 0 if quantiser is None else len(quantiser.table()),
+        "modalities": job.options["modalities"],
+        "shapes": {m: getattr(e, "shape", ()) for m, e in found.model.encoders.items()},
+        "token_s": Frames.STRIDE * inputs["hop"] / inputs["rate"],
+        "kinds": {m: facts["kind"] for m, facts in found.facts.items()},
+    }
+    save_codes(job.outputs["codes"], found.held.codes, about)
+    folder = Path(job.outputs["weights"]).parent
+    save_model(folder, found.model, {**job.key, "facts": found.facts, "options": job.options})
 
 
 def load_model(folder: str | Path, device: str = "cpu") -> Any:

@@ -11,15 +11,18 @@ from typing import Any
 
 from mindgap.errors import UserError
 from mindgap.files import write_json
-from mindgap.train.fit import Job
 
 
-def spread(work: Job, processes: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Train in several processes of torchrun; the first one writes the checkpoint."""
-    spec = Path(work.state).with_suffix(".json")
+def spread(work: Any, processes: int, module: str = "mindgap.train.fit") -> Any:
+    """Train in several processes of torchrun; the first one writes the checkpoint.
+
+    `module` is called with the path of a file that holds the fields of `work`, and leaves what it
+    found beside it.
+    """
+    spec = Path(f"{work.state}.json")
     write_json(spec, asdict(work))
     command = ["torch.distributed.run", f"--nproc-per-node={processes}", "--standalone"]
-    done = subprocess.run([sys.executable, "-m", *command, "-m", "mindgap.train.fit", str(spec)])
+    done = subprocess.run([sys.executable, "-m", *command, "-m", module, str(spec)])
     if done.returncode:
         raise UserError(f"one of {processes} training processes failed; the log above says why")
     found = json.loads(spec.with_suffix(".done").read_text())

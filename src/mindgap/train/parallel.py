@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,16 +66,16 @@ class Group:
         whole = self.gather(padded).view(self.size, most, *rows.shape[1:])
         return torch.cat([part[:n] for part, n in zip(whole, counts.tolist(), strict=True)])
 
-    def add_gradients(self, model: torch.nn.Module) -> None:
-        """Add up what each process carried back.
+    def add_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        """Add up what each process carried back to parameters that it applied to its own rows.
 
-        Each computes the whole loss and carries back its own rows, so the towers' gradients add
-        up to the whole one; those of the temperature are whole already, and alike.
+        Each computes the whole loss and carries back its own rows, so these gradients add up to
+        the whole one; those of what comes after, such as a temperature, are whole and alike.
         """
         if self.size == 1:
             return
-        for name, parameter in model.named_parameters():
-            if parameter.grad is not None and name.startswith("towers."):
+        for parameter in parameters:
+            if parameter.grad is not None:
                 torch.distributed.all_reduce(parameter.grad)
 
 

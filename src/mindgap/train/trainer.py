@@ -215,7 +215,7 @@ def train_step(
                 rows = slice(int(own[0]) + start, int(own[0]) + start + len(piece))
                 torch.autograd.backward([a, b], [x.grad[rows], y.grad[rows]])
                 start += len(piece)
-            group.add_gradients(model)
+            group.add_gradients(model.towers.parameters())
     if torch.isfinite(loss):
         optimiser.step()
         with torch.no_grad():
