@@ -27,9 +27,9 @@ rule train_codebook:
         "results/{run}/benchmarks/train_codebook/{codebook}.tsv"
     wildcard_constraints:
         codebook=one_of(CODEBOOKS),
-    threads: lambda w: config["codebook"]["threads"]
+    threads: lambda w: config["codebook"]["threads"] * CODEBOOKS[w.codebook].options["processes"]
     resources:
-        gpu=GPU,
+        gpu=lambda w: GPU * CODEBOOKS[w.codebook].options["processes"],
         mem_mb=memory(32),
         runtime=2880,
     params:

@@ -29,9 +29,9 @@ rule train_model:
         "results/{run}/benchmarks/train_model/{training}.tsv"
     wildcard_constraints:
         training=one_of(TRAININGS),
-    threads: lambda w: config["train"]["threads"]
+    threads: lambda w: config["train"]["threads"] * TRAININGS[w.training].options["processes"]
     resources:
-        gpu=GPU,
+        gpu=lambda w: GPU * TRAININGS[w.training].options["processes"],
         mem_mb=memory(32),
         runtime=2880,
     params:

@@ -21,7 +21,7 @@ def main(job):
         params.arrays,
         str(state),
         params.device,
-        job.threads,
+        max(1, job.threads // params.options["processes"]),
         {name: str(path) for name, path in job.output.items()},
         {"codebook": job.wildcards.codebook, **params.key},
     )

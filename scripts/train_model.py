@@ -34,7 +34,7 @@ def main(job):
         str(folder),
         str(state),
         params.device,
-        job.threads,
+        max(1, job.threads // options["processes"]),
         (params.start or {}).get("weights", "trained"),
         (params.start or {}).get("expect"),
     )
