@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from mindgap.errors import UserError
 from mindgap.train.amend import Amendment, fit_amendment
-from mindgap.train.batches import Batches, flip_and_crop, wrong_partners
+from mindgap.train.augment import crop_and_resize, flip_and_crop, leave_out_words
+from mindgap.train.batches import Batches, wrong_partners
 from mindgap.train.losses import LOSSES, MARGIN
 from mindgap.train.trainer import Recipe
 
@@ -202,6 +203,39 @@ def test_augmentation_draws_anew_in_each_step():
     some = np.arange(8), np.ones(8, np.int64)
     batches = Batches(*some, 4, "first", np.arange(8), 3, "flip_crop")
     again = Batches(*some, 4, "first", np.arange(8), 3, "flip_crop")
-    assert (batches[5][2] == again[5][2]).all()
-    assert not (batches[5][2] == batches[6][2]).any()
+    for numbers in ("pictures", "words"):
+        one, same, other = (getattr(b[2], numbers) for b in (batches[5], again[5], batches[6]))
+        assert (one == same).all()
+        assert not (one == other).any()
     assert Batches(*some, 4, "first", np.arange(8), 3)[5][2] is None
+
+
+def test_crops_come_back_in_full_size():
+    ramp = np.arange(64, dtype=np.float32)
+    pictures = np.broadcast_to(ramp * 2, (4, 3, 64, 64)).copy()
+    pictures[2:] = pictures[2:].transpose(0, 1, 3, 2)
+    whole = np.array([0.9, 0.5, 0.5, 0.9999999, 0.5])
+    draws = np.stack([whole, whole, [0.1, 0.5, 0.5, 0.9999999, 0.5], [0.9, 0.0, 0.5, 0.0, 0.5]])
+    same, also, mirrored, cut = crop_and_resize(pictures, draws)
+    assert np.abs(same - pictures[0]).max() < 1e-3
+    assert (same == also).all()
+    assert np.abs(mirrored - pictures[2][:, :, ::-1]).max() < 1e-3
+    # The least part, from the top edge: sqrt(0.35) of the ramp.
+    inner = cut[0, 2:-2, 0]
+    assert np.allclose(np.diff(inner), 2 * 0.35**0.5, atol=1e-3)
+    assert inner[0] < 5
+    small = crop_and_resize(pictures.astype(np.uint8), draws)
+    assert small.dtype == np.uint8
+
+
+def test_words_are_left_out_and_the_rest_moves_up():
+    ids = np.array([[1, 11, 12, 13, 2, 0, 0], [1, 21, 2, 0, 0, 0, 0]])
+    tokens = {"input_ids": ids, "attention_mask": (ids > 0).astype(np.int64)}
+    out = np.zeros((2, 9), bool)
+    out[:, [0, 2, 4]] = True
+    found = leave_out_words(tokens, out, 0)
+    assert found["input_ids"].tolist() == [[1, 11, 13, 2, 0, 0, 0], [1, 21, 2, 0, 0, 0, 0]]
+    assert found["attention_mask"].sum(1).tolist() == [4, 3]
+    everything = leave_out_words({"input_ids": ids}, ~np.zeros((2, 9), bool), 0)
+    assert everything["input_ids"][:, :3].tolist() == [[1, 2, 0], [1, 2, 0]]
+    assert "attention_mask" not in everything

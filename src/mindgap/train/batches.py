@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mindgap.errors import UserError
+from mindgap.train.augment import Draws
 
 
 def wrong_partners(n: int, share: float, seed: int) -> np.ndarray:
@@ -32,7 +33,9 @@ class Batches:
     partner
         Item whose captions each item gets.
     augmentation
-        `none`, or `flip_crop`: each picture of a step comes with draws for `flip_and_crop`.
+        `none`, `flip_crop` or `resized_crop`, see `Draws`.
+    word_dropout
+        Share of the words of a caption that a step leaves out.
     """
 
     def __init__(
@@ -44,18 +47,20 @@ class Batches:
         partner: np.ndarray,
         seed: int,
         augmentation: str = "none",
+        word_dropout: float = 0.0,
     ) -> None:
         if size > len(first):
             raise UserError(
                 f"a batch of {size} is larger than the set of {len(first)} items; lower `batch`"
             )
         self.first, self.count, self.size = first[partner], count[partner], size
-        self.captions, self.seed, self.augmentation = captions, seed, augmentation
+        self.captions, self.seed = captions, seed
+        self.augmentation, self.word_dropout = augmentation, word_dropout
         self.per_epoch = len(first) // size
         self._epoch, self._order, self._draw = -1, np.empty(0), np.empty(0)
 
-    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Items and captions of a step, int64 (size,) each, and draws (size, 3) or None."""
+    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray, Draws | None]:
+        """Items and captions of a step, int64 (size,) each, and draws to change them or None."""
         epoch, place = divmod(step, self.per_epoch)
         if epoch != self._epoch:
             rng = np.random.default_rng([self.seed, 0, epoch])
@@ -68,30 +73,7 @@ class Batches:
             "random": (self._draw[items] * self.count[items]).astype(np.int64),
         }[self.captions]
         draws = None
-        if self.augmentation == "flip_crop":
-            draws = np.random.default_rng([self.seed, 2, step]).random((self.size, 3))
+        if self.augmentation != "none" or self.word_dropout:
+            seed = [self.seed, 2, step]
+            draws = Draws.of(self.augmentation, self.word_dropout, self.size, seed)
         return items, self.first[items] + offset, draws
-
-
-def flip_and_crop(pictures: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Mirror half of the pictures, and move each by up to an eighth of its sides.
-
-    What a move leaves empty is filled by reflection. It is the usual augmentation of small
-    pictures (He et al., CVPR 2016, section 4.2), with a margin that grows with them.
-
-    Parameters
-    ----------
-    pictures
-        (b, channels, height, width) of any type.
-    draws
-        Uniform in [0, 1): (b, 3), for the mirror, the vertical and the horizontal move.
-    """
-    height, width = pictures.shape[2:]
-    up, left = height // 8, width // 8
-    padded = np.pad(pictures, [(0, 0), (0, 0), (up, up), (left, left)], mode="reflect")
-    out = np.empty_like(pictures)
-    for i, (mirror, y, x) in enumerate(draws):
-        top, start = int(y * (2 * up + 1)), int(x * (2 * left + 1))
-        one = padded[i, :, top : top + height, start : start + width]
-        out[i] = one[:, :, ::-1] if mirror < 0.5 else one
-    return out

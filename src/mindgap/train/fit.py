@@ -97,6 +97,7 @@ def fit(job: Job, group: Group | None = None) -> tuple[list[dict[str, Any]], dic
             partner,
             options["seed"],
             options.get("augmentation", "none"),
+            options.get("word_dropout", 0.0),
         )
         if options["amend"] != "none" and not Path(job.state).exists():
             x, y = model.embed(pool, pool.first, recipe.batch)

@@ -17,7 +17,7 @@ from mindgap.data.medium import BadItem
 from mindgap.data.pairs import count_rows, open_pairs, read_pairs
 from mindgap.embed.encoders.base import Adapter
 from mindgap.errors import UserError
-from mindgap.train.batches import flip_and_crop
+from mindgap.train.augment import Draws
 
 IN_MEMORY = 1 << 31  # bytes of pictures that are held in memory; more go to a file
 
@@ -36,6 +36,8 @@ class Pool:
         Where the captions of an item start, and how many they are: int64 (n,).
     labels
         Class of each item, or None.
+    padding
+        Token that fills short captions.
     """
 
     pictures: np.ndarray
@@ -43,6 +45,7 @@ class Pool:
     first: np.ndarray
     count: np.ndarray
     labels: list[str | None] = field(default_factory=list)
+    padding: int = 0
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -52,17 +55,17 @@ class Pool:
         items: np.ndarray,
         captions: np.ndarray,
         trim: bool,
-        draws: np.ndarray | None = None,
+        draws: Draws | None = None,
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Pictures of some items and token ids of some captions.
 
-        With `trim`, columns that are padding in every row are left out; with `draws` the pictures
-        are augmented, see `flip_and_crop`.
+        With `trim`, columns that are padding in every row are left out; with `draws` pictures and
+        captions are changed, see `mindgap.train.augment`.
         """
         pictures = self.pictures[items]
-        if draws is not None:
-            pictures = flip_and_crop(pictures, draws)
         tokens = {key: rows[captions] for key, rows in self.tokens.items()}
+        if draws is not None:
+            pictures, tokens = draws.change(pictures, tokens, self.padding)
         if trim and "attention_mask" in tokens:
             used = int(tokens["attention_mask"].sum(axis=1).max())
             tokens = {key: rows[:, :used] for key, rows in tokens.items()}
@@ -109,7 +112,8 @@ def load_pool(pairs: str | Path, encoder: Adapter, threads: int, scratch: str | 
             "give it one or remove it from the pairs"
         )
     count = np.array(counts, np.int64)
-    return Pool(pictures, tokenise(encoder, texts), np.cumsum(count) - count, count, labels)
+    tokens, padding = tokenise(encoder, texts), encoder.tokenizer.pad_token_id or 0
+    return Pool(pictures, tokens, np.cumsum(count) - count, count, labels, padding)
 
 
 def _decode(encoder: Adapter, pairs: str | Path, name: str, data: bytes) -> np.ndarray:
