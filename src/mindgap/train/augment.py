@@ -20,7 +20,7 @@ class Draws:
     kind
         `none`, `flip_crop` or `resized_crop`.
     pictures
-        Uniform in [0, 1): (b, 5).
+        Uniform in [0, 1): (b, 5), or (b, 3) for `flip_crop`.
     words
         The same, (b, `LONGEST`).
     dropout
@@ -36,7 +36,8 @@ class Draws:
     def of(cls, kind: str, dropout: float, size: int, seed: list[int]) -> Draws:
         """Numbers that the seed determines."""
         rng = np.random.default_rng(seed)
-        return cls(kind, rng.random((size, 5)), rng.random((size, LONGEST)), dropout)
+        pictures = rng.random((size, 3 if kind == "flip_crop" else 5))
+        return cls(kind, pictures, rng.random((size, LONGEST)), dropout)
 
     def __getitem__(self, rows: np.ndarray) -> Draws:
         """The draws of some items."""
@@ -47,7 +48,7 @@ class Draws:
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Pictures and captions as this step sees them."""
         if self.kind == "flip_crop":
-            pictures = flip_and_crop(pictures, self.pictures[:, :3])
+            pictures = flip_and_crop(pictures, self.pictures)
         elif self.kind == "resized_crop":
             pictures = crop_and_resize(pictures, self.pictures)
         if self.dropout:
