@@ -10,9 +10,11 @@ from mindgap.train.effects import measure_effects
 def main(job):
     """Write trajectories, final measures and effects."""
     finals = pd.concat(map(read_csv, job.input.finals), ignore_index=True)
-    write_csv(job.output.trajectories, pd.concat(map(read_csv, job.input.trajectories)))
+    trajectories = pd.concat(map(read_csv, job.input.trajectories), ignore_index=True)
+    write_csv(job.output.trajectories, trajectories)
     write_csv(job.output.trainings, finals)
-    effects = measure_effects(finals, job.params.experiments, job.params.confidence)
+    params = job.params
+    effects = measure_effects(finals, params.experiments, params.confidence, trajectories)
     write_csv(job.output.effects, effects)
 
 

@@ -19,7 +19,7 @@ from mindgap.codebook.meaning import (
 )
 from mindgap.codebook.measure import as_vectors, retrieval_rows
 from mindgap.codebook.places import covered_cells, localise
-from mindgap.codebook.summary import measure_contrasts
+from mindgap.codebook.summary import measure_contrasts, reading_row
 from mindgap.codebook.usage import count_codes, jensen_shannon, measure_usage, perplexity
 from mindgap.data.sets import build_pairs
 
@@ -150,6 +150,19 @@ def test_codes_on_the_right_object_and_on_the_wrong_one():
     found = localise(codes, "audio", (1, 1, 16), objects, named, 0.05).iloc[0]
     assert found["hits"] == 1
     assert found["expected"] == 0.5
+
+
+def test_a_reading_names_the_concept_farthest_above_firing_always():
+    concepts = pd.DataFrame({"f1": [0.9, 0.5, 0.3], "always": [0.95, 0.2, 0.25], "null": 0.1})
+    places = pd.DataFrame(
+        {"modality": ["a", "a"], "hits": [1.0, 0.5], "pointed": [3, 1], "fired": [30, 10]}
+    ).assign(on_object=[0.1, 0.9], expected=0.25)
+    row = reading_row(concepts, pd.DataFrame(), places)
+    assert (row["f1"], row["f1_always"], row["named"]) == (0.5, 0.2, 0)
+    assert row["hits_a"] == pytest.approx(0.875)
+    assert row["on_a"] == pytest.approx((0.1 * 30 + 0.9 * 10) / 40 - 0.25)
+    none = concepts.assign(always=1.0)  # nothing beats firing always: the best is still said
+    assert reading_row(none, pd.DataFrame(), places)["f1"] == 0.9
 
 
 def test_concepts_of_scenes_labels_and_captions(tmp_path):

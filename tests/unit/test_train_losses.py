@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn import functional as F
@@ -11,6 +12,7 @@ from mindgap.errors import UserError
 from mindgap.train.amend import Amendment, fit_amendment
 from mindgap.train.augment import crop_and_resize, flip_and_crop, leave_out_words
 from mindgap.train.batches import Batches, wrong_partners
+from mindgap.train.effects import measure_effects
 from mindgap.train.losses import LOSSES, MARGIN
 from mindgap.train.trainer import Recipe
 
@@ -239,3 +241,27 @@ def test_words_are_left_out_and_the_rest_moves_up():
     everything = leave_out_words({"input_ids": ids}, ~np.zeros((2, 9), bool), 0)
     assert everything["input_ids"][:, :3].tolist() == [[1, 2, 0], [1, 2, 0]]
     assert "attention_mask" not in everything
+
+
+def test_effects_are_differences_of_seeds_and_moves_over_the_steps():
+    finals = pd.DataFrame(
+        {"definition": ["plain", "plain", "turned", "turned"], "seed": [0, 1, 0, 1]}
+    ).assign(gap=[0.5, 0.3, 0.2, 0.2])
+    steps = pd.DataFrame(
+        [
+            {"definition": d, "seed": s, "step": step, "gap": gap}
+            for d, s, gaps in (
+                ("plain", 0, (1.2, 0.7, 0.5)),
+                ("plain", 1, (1.3, 1.4, 0.3)),
+                ("turned", 0, (0.1, 0.6, 0.2)),
+                ("turned", 1, (0.1, 0.4, 0.2)),
+            )
+            for step, gap in zip((0, 1, 300), gaps, strict=True)
+        ]
+    ).sample(frac=1, random_state=0)
+    experiment = {"start": {"plain": "plain", "others": ["turned"], "measure": "gap"}}
+    found = measure_effects(finals, experiment, 0.95, steps).set_index("effect")
+    assert found.loc["turned minus plain", "estimate"] == pytest.approx(-0.2)
+    assert found.loc["plain at its end minus its start", "estimate"] == pytest.approx(-0.85)
+    moved = found.loc["turned at its end minus its start"]
+    assert (moved["estimate"], moved["low"], moved["high"]) == pytest.approx((0.1, 0.1, 0.1))

@@ -83,12 +83,13 @@ def localise(
                     "code": one.code,
                     "hits": right / (right + wrong),
                     "pointed": right + wrong,
+                    "fired": fired,
                     "on_object": on / fired,
                     "expected": area / tokens,
                 }
             )
     return pd.DataFrame(
-        rows, columns=["concept", "code", "hits", "pointed", "on_object", "expected"]
+        rows, columns=["concept", "code", "hits", "pointed", "fired", "on_object", "expected"]
     )
 
 

@@ -34,6 +34,8 @@ TESTED = (
     "generalisation",
     "hits_a",
     "hits_b",
+    "on_a",
+    "on_b",
 )
 
 
@@ -65,20 +67,20 @@ def reading_row(
 ) -> dict[str, float]:
     """What the reading of one codebook comes to.
 
-    `f1` is that of the concept that one code names best in both modalities (the lower of the two),
-    among those that beat firing always; `f1_always` that of a code that always fires for it;
-    `f1_mean` the mean over all concepts; `generalisation` the mean accuracy across modalities above
-    chance; `hits_a`, `hits_b` the share of firings on the right one of two objects.
+    `f1` is that of the concept that one code names best in both modalities (the lower of the two):
+    the one whose code is farthest above a code that always fires, which has `f1_always` for it;
+    `f1_mean` the mean over all concepts; `named` how many have more than 0.6 and more than always;
+    `generalisation` the mean accuracy across modalities above chance; `hits_a`, `hits_b` the share
+    of firings on the right one of two objects, `on_a`, `on_b` the share of all firings, on the
+    background too, that are on the object, less the object's share of all tokens.
     """
     row: dict[str, float] = {}
-    better = concepts[concepts["f1"] > concepts["always"]]
     if len(concepts):
+        better = concepts[concepts["f1"] > concepts["always"]]
+        best = concepts.iloc[int((concepts["f1"] - concepts["always"]).to_numpy().argmax())]
         row["f1_mean"] = float(concepts["f1"].mean())
         row["f1_null"] = float(concepts["null"].mean())
-        row["f1"] = float(better["f1"].max()) if len(better) else 0.0
-        row["f1_always"] = (
-            float(better["always"].iloc[better["f1"].argmax()]) if len(better) else 1.0
-        )
+        row["f1"], row["f1_always"] = float(best["f1"]), float(best["always"])
         row["named"] = float((better["f1"] > 0.6).sum())
     if len(generalisation):
         across = generalisation[generalisation["trained_on"] != generalisation["tested_on"]]
@@ -87,6 +89,8 @@ def reading_row(
         some = places[places["modality"] == side]
         if len(some):
             row[f"hits_{side}"] = float(np.average(some["hits"], weights=some["pointed"]))
+            above = some["on_object"] - some["expected"]
+            row[f"on_{side}"] = float(np.average(above, weights=some["fired"]))
     return row
 
 

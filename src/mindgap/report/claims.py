@@ -28,6 +28,7 @@ FIELDS = (
 #: What the tag at the head of a reason says about the published value.
 EVIDENCE = {
     "P": "[P] printed in the paper or in the authors' notebooks",
+    "A": "[A] the paper's own printed numbers, computed again from other numbers that it prints",
     "D": "[D] read off a published plot",
     "C": "[C] not printed anywhere: computed from the files that the authors published",
     "R": "[R] not printed anywhere: an independent re-run or a closed form of what they describe",
@@ -67,7 +68,7 @@ def _score(claim: dict, results: Path, run: str, tables: dict) -> dict[str, Any]
         tables[name] = read_csv(path) if path.exists() else None
     value, missing = _cell(tables[name], claim["measured"])
     if "model" not in claim["measured"]["where"] and run not in claim["runs"]:
-        value, missing = None, "part in a claim about no model"
+        value, missing = None, "row for a claim that is about no model"
     if missing:
         runs = " or ".join(f"`{r}`" for r in claim["runs"])
         verdict, reason = "not_run", f"run `{run}` has no {missing}; answered by run {runs}"
@@ -127,9 +128,10 @@ def tolerance(claim: dict[str, Any]) -> str:
 
 
 def to_markdown(scores: list[dict[str, Any]], run: str) -> str:
-    """Render the scorecard as a Markdown page: the answered claims first, then the others."""
+    """Render the scorecard as a Markdown page: what differs, what agrees, what was not run."""
     lines = [f"# Scorecard of run `{run}`", "", summary(scores, run).partition(": ")[2] + ".", ""]
-    answered = [s for s in scores if s["verdict"] != "not_run"]
+    # What differs is what a reader looks for.
+    answered = [s for v in ("differs", "reproduced") for s in scores if s["verdict"] == v]
     lines += [*(f"- {text}" for text in _evidence(answered)), ""]
     if answered:
         lines += [

@@ -16,7 +16,8 @@ def count_verdicts(scores: list[dict[str, Any]]) -> dict[str, int]:
 
 def summary(scores: list[dict[str, Any]], run: str) -> str:
     """One line that counts the verdicts."""
-    counts = ", ".join(f"{n} {v.replace('_', ' ')}" for v, n in count_verdicts(scores).items())
+    words = {"differs": "differ", "not_run": "not run"}
+    counts = ", ".join(f"{n} {words.get(v, v)}" for v, n in count_verdicts(scores).items())
     return f"scorecard of run `{run}`: {len(scores)} claims: {counts}"
 
 

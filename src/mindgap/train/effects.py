@@ -21,7 +21,10 @@ def t_interval(values: np.ndarray, confidence: float) -> tuple[float, float, flo
 
 
 def measure_effects(
-    table: pd.DataFrame, experiments: dict[str, dict[str, Any]], confidence: float
+    table: pd.DataFrame,
+    experiments: dict[str, dict[str, Any]],
+    confidence: float,
+    trajectories: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """One row an effect: experiment, effect, estimate, low, high, seeds, interval.
 
@@ -33,6 +36,9 @@ def measure_effects(
         Name -> {over, trainings, measure}: how a measure changes from the lowest to the highest
         value of an option; or name -> {plain, others, measure}: how it differs between two
         definitions, seed by seed.
+    trajectories
+        Measures over the steps, as `trajectories.csv` has them: how far the measure of each
+        definition of the second kind moves from the first step to the last.
     """
     rows: list[dict[str, Any]] = []
     for name, one in experiments.items():
@@ -40,6 +46,9 @@ def measure_effects(
             rows += _trend(table, name, one, confidence)
         else:
             rows += [_contrast(table, name, one, other, confidence) for other in one["others"]]
+            if trajectories is not None and one["measure"] in trajectories:
+                for definition in (one["plain"], *one["others"]):
+                    rows.append(_drift(trajectories, name, one["measure"], definition, confidence))
     columns = ["experiment", "effect", "measure", "estimate", "low", "high", "seeds", "interval"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -86,6 +95,18 @@ def _contrast(
         f"{other} minus {one['plain']}", *t_interval(differences, confidence), "t over seeds"
     )
     return {"experiment": name, "measure": measure, "seeds": len(differences)} | row
+
+
+def _drift(
+    trajectories: pd.DataFrame, name: str, measure: str, definition: str, confidence: float
+) -> dict[str, Any]:
+    own = trajectories[trajectories["definition"] == definition].sort_values("step")
+    ends = own.groupby("seed")[measure].agg(["first", "last"])
+    moved = (ends["last"] - ends["first"]).to_numpy()
+    row = _row(
+        f"{definition} at its end minus its start", *t_interval(moved, confidence), "t over seeds"
+    )
+    return {"experiment": name, "measure": measure, "seeds": len(moved)} | row
 
 
 def _row(effect: str, estimate: float, low: float, high: float, interval: str) -> dict[str, Any]:
