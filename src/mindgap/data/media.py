@@ -20,7 +20,7 @@ Image.MAX_IMAGE_PIXELS = None
 
 #: Pictures that are read, beside the library's common ones (PNG, JPEG, GIF, BMP, PPM). Others are
 #: rare, and one of them, EPS, is a program that its reader hands to an interpreter.
-FORMATS = ("Avif", "Jpeg2K", "Mpo", "Tga", "Tiff", "Webp")
+FORMATS = ("Avif", "Jpeg2K", "Mpo", "Tga", "Tiff", "WebP")
 
 
 @cache
