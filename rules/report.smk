@@ -131,6 +131,5 @@ rule record_run:
     params:
         library=library("record_run"),
         sources=[record_of(*place) for place in DOWNLOADED],
-        root=str(ROOT),
     script:
         "../scripts/record_run.py"

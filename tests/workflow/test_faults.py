@@ -116,13 +116,13 @@ def test_kills_at_any_moment_cost_no_file(smoke, broken, chain, capsys):
     whole, length = finished(smoke), recorded(smoke)
     rng = random.Random(chain)
     kills, struck = min(IN_A_ROW, KILLS - chain * IN_A_ROW), []
+    kinds = rng.sample(["all", "workflow", "job"] * 2, kills)
     while len(struck) < kills:  # a run that ended before it was struck is begun again
         clear(broken)
         missing = kills - len(struck)
         for k in range(missing):
             goal, delay = length * rng.uniform(k, k + 0.97) / missing, rng.uniform(0, 3)
-            how = rng.choice(["all", "workflow", "job"])
-            process = start(broken)
+            how, process = kinds[len(struck)], start(broken)
             while recorded(broken) < goal and process.poll() is None:
                 time.sleep(0.05)
             time.sleep(delay)
