@@ -2,7 +2,7 @@
 
 from snakemake.utils import min_version
 
-from mindgap.files import own_copies
+from mindgap.files import link_advice, own_copies
 
 min_version("9.9")
 
@@ -28,6 +28,8 @@ include: "rules/report.smk"
 # Snakemake writes its record in place, and DVC may have linked it into its cache.
 if workflow.is_main_process:
     own_copies(".snakemake/metadata")
+    if advice := link_advice(f"results/{RUN}/metrics.json"):
+        print(f"note: {advice}", file=sys.stderr)
 
 
 rule all:

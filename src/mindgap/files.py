@@ -65,22 +65,25 @@ def replacing_files(folder: str | Path, last: str) -> Iterator[Path]:
 
 
 def name_full_disk(error: BaseException, path: str | Path | None = None) -> UserError | None:
-    """The sentence for an error that means a full disk, or None for any other error.
+    """The sentence for an error that means a full disk, or None for any other error."""
+    if isinstance(error, UserError) or not isinstance(error, Exception):
+        return None
+    reason = full_disk(error)
+    where = path or getattr(error, "filename", None) or "a temporary file"
+    return reason and UserError(f"{where} cannot be written: {reason}; make room and run again")
+
+
+def full_disk(error: BaseException | None) -> str | None:
+    """The system's words for a full disk or quota, wherever they stand in the chain of an error.
 
     Libraries wrap the system's error, each in its own way: safetensors keeps its words alone.
     """
-    if isinstance(error, UserError) or not isinstance(error, Exception):
-        return None
-    one: BaseException | None = error
-    while one is not None:
-        full = getattr(one, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-        if full or os.strerror(errno.ENOSPC) in str(one):
-            code = one.errno if full else errno.ENOSPC
-            where = path or getattr(one, "filename", None) or "a temporary file"
-            return UserError(
-                f"{where} cannot be written: {os.strerror(code)}; make room and run again"
-            )
-        one = one.__cause__ or one.__context__
+    while error is not None:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            return os.strerror(error.errno)
+        if os.strerror(errno.ENOSPC) in str(error):
+            return os.strerror(errno.ENOSPC)
+        error = error.__cause__ or error.__context__
     return None
 
 
@@ -98,6 +101,19 @@ def own_copies(folder: str | Path) -> int:
                         shutil.copyfile(path, part)
                     count += 1
     return count
+
+
+def link_advice(path: str | Path) -> str | None:
+    """What to do where a result is a link into DVC's cache that may not be written."""
+    path = Path(path)
+    if not path.exists() or os.access(path, os.W_OK):
+        return None
+    if not path.is_symlink() and path.stat().st_nlink < 2:
+        return None
+    return (
+        f"{path.parent} holds write-protected links into DVC's cache; to make files anew call "
+        f"`dvc repro`, or `dvc unprotect {path.parent}` first"
+    )
 
 
 def check_there(paths: Iterable[str | Path]) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from tests.remotes import sftp
@@ -227,7 +228,10 @@ def test_two_commits_differ_in_scorecard_and_gap(recorded, tmp_path):
     house.run("dvc", "checkout")
     config = house.path / SMOKE
     text = config.read_text()
-    for old, new in (("digits: {items: 40}", "digits: {items: 30}"), ("draws: 100}", "draws: 90}")):
+    for old, new in (
+        ("digits: {items: 40}", "digits: {items: 30}"),
+        ("  theorems:\n", "  theorems:\n    cap: {cosine: 0.6}\n"),
+    ):
         assert old in text
         text = text.replace(old, new)
     config.write_text(text)
@@ -235,8 +239,10 @@ def test_two_commits_differ_in_scorecard_and_gap(recorded, tmp_path):
     commit(house, "another run")
     shown = house.run("dvc", "metrics", "diff", "HEAD~1", "HEAD", "--json").stdout
     found = json.loads(shown)["results/smoke/metrics.json"]
-    assert found
     assert all(key.startswith(("claims.", "measured.")) for key in found)
+    cap = found["measured.mtg-sec2-cap-2d"]  # share of a circle within the cone
+    assert cap["old"] == pytest.approx(np.arccos(0.56) / np.pi / 2, rel=1e-6)
+    assert cap["new"] == pytest.approx(np.arccos(0.6) / np.pi / 2, rel=1e-6)
     shown = house.run("dvc", "plots", "diff", "HEAD~1", "HEAD", "--json").stdout
     (gap,) = json.loads(shown)["data"]["gap by model and data set"]
     rows = gap["content"]["data"]["values"]
@@ -273,7 +279,8 @@ def test_no_link_type_of_a_user_lets_bytes_into_the_cache(recorded, tmp_path, ki
     config = house.path / SMOKE
     config.write_text(config.read_text().replace("neighbours: 5", "neighbours: 6"))
     house.snakemake(SMOKE)
-    house.snakemake(SMOKE, "--forcerun", "train_model", "--until", "train_model")
+    model = "results/smoke/checkpoints/temperature_1_s0/model.safetensors"
+    house.snakemake(SMOKE, "--forcerun", "train_model", "--", model)
     assert sorted(objects(house)) == before
     house.run("dvc", "repro")
     assert all(name == found for name, found in objects(house))

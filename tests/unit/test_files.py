@@ -7,6 +7,7 @@ import pytest
 
 from mindgap.errors import UserError
 from mindgap.files import (
+    link_advice,
     own_copies,
     read_csv,
     replacing,
@@ -90,6 +91,19 @@ def test_files_of_a_folder_are_whole_and_the_last_one_comes_last(tmp_path, monke
     assert moved == ["config.json", "z.json", "model.safetensors"]
     assert sorted(p.name for p in folder.iterdir()) == sorted([*moved, "mine.txt"])
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_protected_link_comes_with_advice(tmp_path, monkeypatch):
+    path = tmp_path / "results/metrics.json"
+    write_text(path, "{}")
+    assert link_advice(path) is link_advice(tmp_path / "none") is None
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everything
+    assert link_advice(path) is None
+    os.link(path, tmp_path / "cached")
+    assert "results holds write-protected links into DVC's cache" in link_advice(path)
+    path.unlink()
+    os.symlink(tmp_path / "cached", path)
+    assert "`dvc repro`, or `dvc unprotect" in link_advice(path)
 
 
 def test_links_into_a_cache_become_files_of_their_own(tmp_path):

@@ -134,7 +134,9 @@ def _start(job: Job, group: Group) -> Adapter:
     """The encoder to train; a small one is built by the first process and read by all."""
     folder = job.start or f"{job.state}.start"
     if job.start is None and group.first:
-        write_small_clip(folder, read_texts(job.pairs["train"]), job.options["seed"], job.sizes)
+        texts = read_texts(job.pairs["train"])
+        with replacing_files(folder, last="model.safetensors") as part:
+            write_small_clip(part, texts, job.options["seed"], job.sizes)
     group.wait()
     encoder = load_encoder(folder, job.weights, job.options["seed"], expect=job.expect)
     group.wait()

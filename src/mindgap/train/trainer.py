@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from mindgap.errors import UserError
-from mindgap.files import replacing
+from mindgap.files import full_disk, replacing
 from mindgap.train.batches import Batches
 from mindgap.train.dual import Dual, trims
 from mindgap.train.measure import grid
@@ -252,7 +252,7 @@ def save_state(
     except (UserError, OSError, RuntimeError) as error:
         raise UserError(
             f"the checkpoint of step {step} cannot be written to {path} "
-            f"({error.__cause__ or error}); the last good "
+            f"({full_disk(error) or error}); the last good "
             f"one is that of step {_last(Path(path))}: make room and run again"
         ) from error
 
