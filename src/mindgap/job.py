@@ -82,6 +82,8 @@ def _wait_for_another(log: Path) -> TextIO | None:
             stream.close()
             return None
         if _is_at(stream, path):
+            # Processes that the job starts and that outlive it go on holding the lock.
+            os.set_inheritable(stream.fileno(), True)
             return stream
         stream.close()  # the one who had it has deleted it
 

@@ -1,6 +1,8 @@
 import errno
 import fcntl
 import logging
+import subprocess
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -81,6 +83,23 @@ def test_many_that_wait_go_one_after_another(tmp_path):
     for job in jobs:
         job.join(timeout=30)
     assert most == [1] * 8
+
+
+def test_processes_that_outlive_their_job_are_waited_for(tmp_path):
+    log = tmp_path / "x.log"
+    killed = f"""
+import os, subprocess
+from types import SimpleNamespace
+from mindgap.job import run
+def main(job):
+    subprocess.Popen(["sh", "-c", "sleep 1; touch {tmp_path}/late"], close_fds=False)
+    os.kill(os.getpid(), 9)
+run(main, SimpleNamespace(log=["{log}"]))
+"""
+    assert subprocess.run([sys.executable, "-c", killed]).returncode == -9
+    seen = []
+    run(lambda job: seen.append((tmp_path / "late").exists()), SimpleNamespace(log=[log]))
+    assert seen == [True]
 
 
 @pytest.mark.parametrize(
