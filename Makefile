@@ -1,6 +1,7 @@
 # `make reproduce` and `make test` do all their own set-up; a second call installs nothing.
 
 CONFIG ?= config/default.yaml
+export CONFIG
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -8,8 +9,9 @@ BIN    := $(VENV)/bin
 PROFILE ?= profiles/default
 # More options for Snakemake, e.g. make reproduce ARGS="--cores 8"
 ARGS   ?=
-# A run's name is the config's, or the default's where an overlay does not say.
-RUN     = $(shell $(BIN)/python -c "import sys, yaml; print((yaml.safe_load(open(sys.argv[1])) or {}).get('run', 'embedded'))" $(CONFIG))
+# A run's name is the config's, or the default's where an overlay does not say. A file that is no
+# plain YAML ends the recipe with a sentence.
+RUN     = $$($(BIN)/python -m mindgap.overlay "$$CONFIG")
 PINS   := requirements.lock pyproject.toml
 
 .PHONY: help setup reproduce report plan check push pull test test-faults test-slurm test-remotes lint format lock clean
@@ -36,25 +38,24 @@ install:
 	@cat $(PINS) > $(VENV)/installed
 
 reproduce: setup  ## run everything: make reproduce [CONFIG=config/published.yaml]
-	@[ -f "$(CONFIG)" ] || { echo "error: CONFIG=$(CONFIG): no such file" >&2; exit 1; }
-	@start=$$(mktemp); $(BIN)/snakemake --workflow-profile $(PROFILE) --configfile $(CONFIG) $(ARGS) || failed=1; \
+	@run=$(RUN) || exit 1; start=$$(mktemp); $(BIN)/snakemake --workflow-profile $(PROFILE) --configfile "$$CONFIG" $(ARGS) || failed=1; \
 	[ -z "$$failed" ] || find .snakemake/log -newer $$start -name '*.log' -exec grep -h '^error: ' {} + 2>/dev/null \
 	  | sort -u >&2; rm -f $$start; exit $${failed:-0}
-	@$(MAKE) --no-print-directory report CONFIG=$(CONFIG)
+	@$(MAKE) --no-print-directory report
 
 # The HTML report is made anew only where something of the run is newer than it.
 report: setup  ## write results/{run}/report.html for a finished run
-	@page=results/$(RUN)/report.html; \
-	[ -e results/$(RUN)/scorecard.json ] || { echo "no report: run $(RUN) has no scorecard yet"; exit 0; }; \
-	if [ ! -e $$page ] || [ -n "$$(find results/$(RUN) -newer $$page -type f -print -quit)" ]; then \
-	  $(BIN)/snakemake --configfile $(CONFIG) --report $$page >/dev/null 2>results/$(RUN)/logs/report.log \
-	    || { cat results/$(RUN)/logs/report.log >&2; exit 1; }; touch $$page; \
+	@run=$(RUN) || exit 1; page=results/$$run/report.html; \
+	[ -e results/$$run/scorecard.json ] || { echo "no report: run $$run has no scorecard yet"; exit 0; }; \
+	if [ ! -e $$page ] || [ -n "$$(find results/$$run -newer $$page -type f -print -quit)" ]; then \
+	  $(BIN)/snakemake --configfile "$$CONFIG" --report $$page >/dev/null 2>results/$$run/logs/report.log \
+	    || { cat results/$$run/logs/report.log >&2; exit 1; }; touch $$page; \
 	fi; echo "report: $$page"
 
 plan: setup  ## what a run would download, compute and store: make plan [CONFIG=config/paper.yaml]
-	@text=$$($(BIN)/snakemake --configfile $(CONFIG) $(ARGS) -n 2>&1) || \
+	@run=$(RUN) || exit 1; text=$$($(BIN)/snakemake --configfile "$$CONFIG" $(ARGS) -n 2>&1) || \
 	  { echo "$$text" | grep '^error: ' >&2 || echo "$$text" >&2; exit 1; }; \
-	echo "$$text" | $(BIN)/python -m mindgap.report.plan $(CONFIG)
+	echo "$$text" | $(BIN)/python -m mindgap.report.plan "$$CONFIG"
 
 test: setup lint  ## lint, format, unit, golden and workflow tests
 	@$(BIN)/python -m pytest
@@ -71,10 +72,10 @@ test-slurm: setup  ## smoke run through a Slurm of this one machine (root, Debia
 	@tests/slurm/run.sh
 
 check: setup  ## compare a run's files with its record: make check [CONFIG=...] [ARGS=--partial]
-	@$(BIN)/python -m mindgap.report.record results/$(RUN) $(ARGS)
+	@run=$(RUN) || exit 1; $(BIN)/python -m mindgap.report.record results/$$run $(ARGS)
 
 push: setup  ## record the finished run with DVC and send its files to the remote
-	@$(BIN)/dvc repro && $(BIN)/dvc push
+	@PATH="$(abspath $(BIN)):$$PATH" dvc repro && $(BIN)/dvc push
 
 pull: setup  ## fetch the files of the committed run: make pull [ONLY=tables]
 	@$(BIN)/dvc pull $(if $(filter tables,$(ONLY)),$$($(BIN)/python -m mindgap.report.outs dvc.yaml pairs embeddings checkpoints))

@@ -2,6 +2,8 @@
 
 from snakemake.utils import min_version
 
+from mindgap.files import link_advice, own_copies
+
 min_version("9.9")
 
 
@@ -21,6 +23,13 @@ include: "rules/train.smk"
 include: "rules/downstream.smk"
 include: "rules/codebook.smk"
 include: "rules/report.smk"
+
+
+# Snakemake writes its record in place, and DVC may have linked it into its cache.
+if workflow.is_main_process:
+    own_copies(".snakemake/metadata")
+    if advice := link_advice(f"results/{RUN}/metrics.json"):
+        print(f"note: {advice}", file=sys.stderr)
 
 
 rule all:

@@ -78,8 +78,8 @@ rule collect_tables:
 rule score_claims:
     """Compare each published claim with the tables of this run."""
     input:
-        claims="workflow/claims.yaml",
-        schema="workflow/schemas/claims.schema.yaml",
+        claims=local("workflow/claims.yaml"),
+        schema=local("workflow/schemas/claims.schema.yaml"),
         tables=expand("results/{{run}}/{table}.csv", table=READ_TABLES),
     output:
         json="results/{run}/scorecard.json",
@@ -116,7 +116,7 @@ rule record_run:
     """Record what made a run, at what cost, and the checksum of every file; `make check` verifies it."""
     input:
         results=RESULTS,
-        lock="requirements.lock",
+        lock=local("requirements.lock"),
     output:
         json="results/{run}/record.json",
         html=report(
@@ -131,6 +131,5 @@ rule record_run:
     params:
         library=library("record_run"),
         sources=[record_of(*place) for place in DOWNLOADED],
-        root=str(ROOT),
     script:
         "../scripts/record_run.py"

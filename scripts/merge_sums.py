@@ -5,10 +5,9 @@ from operator import add
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import load_file
 
 from mindgap.embed.store import load_embeddings
-from mindgap.files import write_csv
+from mindgap.files import open_tensors, write_csv
 from mindgap.gap.cosines import unit_rows
 from mindgap.gap.sums import PairSums, measures_of_sums, tiled_statistics
 from mindgap.job import run
@@ -16,7 +15,8 @@ from mindgap.job import run
 
 def read_sums(path):
     """Sums of one shard."""
-    found = load_file(path)
+    with open_tensors(path) as file:
+        found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     single = {k: found.pop(k)[0].item() for k in ("n", "matched", "distance")}
     return PairSums(**found, **single)
 

@@ -9,7 +9,9 @@ from mindgap.report.record import describe_run, to_html
 
 def main(job):
     """Write the record as JSON, and as a page for the report."""
-    record = describe_run(job.params.root, Path(job.output.json).parent, job.params.sources)
+    # Not a parameter: a clone at another place has nothing to do.
+    root = Path(job.input.lock).parent
+    record = describe_run(root, Path(job.output.json).parent, job.params.sources)
     write_json(job.output.json, record)
     write_text(job.output.html, to_html(record))
 

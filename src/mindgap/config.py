@@ -145,6 +145,8 @@ def _sentence(error: ValidationError, where: str) -> str:
             f"{at}: {error.instance!r} is not a name: it starts with a letter or digit and goes on "
             "with these or '.', '_', '-'"
         )
+    if error.validator == "pattern" and error.validator_value == "^[^{}]+$":
+        return f"{at}: {error.instance!r} is empty or has braces, which no path may have; rename it"
     return f"{at}: {error.message}"
 
 

@@ -47,6 +47,15 @@ def test_default_is_valid_and_every_key_is_described(config, schema):
         (lambda c: c["gap"].update(confidence=1.5), "config: gap.confidence: 1.5 is greater"),
         (lambda c: c.update(run="a/b"), "config: run: 'a/b' is not a name"),
         (
+            lambda c: c["datasets"].update(
+                x={"kind": "folder", "media": "a{b}", "modality": "image", "table": "t"}
+            ),
+            "config: datasets.x.media: 'a{b}' is empty or has braces, which no path may have",
+        ),
+        (lambda c: c.update(run="a\n"), "config: run: 'a\\n' is not a name"),
+        (lambda c: c["datasets"].update({"$(touch x)": {"kind": "digits"}}), "is not a name"),
+        (lambda c: c["models"].update({"x; touch y": {"kind": "clip"}}), "is not a name"),
+        (
             lambda c: c["datasets"].update(x={"kind": "mscoco", "split": "test"}),
             "config: datasets.x.split: 'test' is not known (known: val, train)",
         ),

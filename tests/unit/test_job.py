@@ -1,5 +1,8 @@
+import errno
 import fcntl
 import logging
+import subprocess
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -49,13 +52,75 @@ def test_a_good_end_is_logged(tmp_path):
 def test_a_job_waits_for_the_one_that_a_killed_call_left(tmp_path, capfd):
     log, order = tmp_path / "logs/x.log", []
     log.parent.mkdir()
-    with open(log, "a") as other:
+    log.touch()
+    with open(log.with_name(".x.log.lock"), "a") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         job = SimpleNamespace(log=[log])
         waiting = threading.Thread(target=run, args=(lambda job: order.append("second"), job))
         waiting.start()
         while "still at it" not in capfd.readouterr().err:
             time.sleep(0.01)
+        log.unlink()  # as Snakemake does before it starts a job again
         order.append("first")
     waiting.join(timeout=30)
     assert order == ["first", "second"]
+    assert [path.name for path in log.parent.iterdir()] == ["x.log"]
+
+
+def test_many_that_wait_go_one_after_another(tmp_path):
+    """Each deletes the lock when it is done, and none takes a deleted one for the lock."""
+    inside, most, log = [], [], tmp_path / "x.log"
+
+    def main(job):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.02)
+        inside.pop()
+
+    jobs = [threading.Thread(target=run, args=(main, SimpleNamespace(log=[log]))) for _ in range(8)]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join(timeout=30)
+    assert most == [1] * 8
+
+
+def test_processes_that_outlive_their_job_are_waited_for(tmp_path):
+    log = tmp_path / "x.log"
+    killed = f"""
+import os, subprocess
+from types import SimpleNamespace
+from mindgap.job import run
+def main(job):
+    subprocess.Popen(["sh", "-c", "sleep 1; touch {tmp_path}/late"], close_fds=False)
+    os.kill(os.getpid(), 9)
+run(main, SimpleNamespace(log=["{log}"]))
+"""
+    assert subprocess.run([sys.executable, "-c", killed]).returncode == -9
+    seen = []
+    run(lambda job: seen.append((tmp_path / "late").exists()), SimpleNamespace(log=[log]))
+    assert seen == [True]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "big.npy"),
+        OSError(errno.EDQUOT, "Disk quota exceeded", "big.npy"),
+        RuntimeError("I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_is_one_sentence(tmp_path, error, capfd):
+    def main(job):
+        raise error
+
+    with pytest.raises(SystemExit):
+        run(main, SimpleNamespace(log=[tmp_path / "x.log"]))
+    (line,) = (tmp_path / "x.log").read_text().splitlines()
+    assert line.startswith("error: ")
+    assert line.endswith("make room and run again")
+    # Where there is no room for the log either, the sentence goes to the console.
+    full = SimpleNamespace(log=["/dev/full/x.log"])
+    with pytest.raises(SystemExit):
+        run(main, full)
+    assert capfd.readouterr().err.splitlines() == [line]

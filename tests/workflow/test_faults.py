@@ -3,6 +3,7 @@
 `make test-faults` sets KILLS=20 and adds the tests of full disks; `make test` kills twice.
 """
 
+import hashlib
 import os
 import random
 import shutil
@@ -18,6 +19,10 @@ import pytest
 from tests.workflow.test_runs import SMOKE, tables
 
 KILLS = int(os.environ.get("KILLS", 2))
+#: So many kills strike one run, one after another.
+IN_A_ROW = 4
+#: What a run writes about itself differs between runs that agree in all results.
+OWN = ("logs", "benchmarks", "record.json", "record.html", "report.html")
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +30,44 @@ def broken(root, tmp_path_factory):
     from tests.workflow.conftest import House
 
     return House(root, tmp_path_factory.mktemp("broken"))
+
+
+def walk(house):
+    """Every file of the results, also while jobs that outlived their workflow go on."""
+    for place, _, names in os.walk(house.path / "results/smoke"):
+        yield from (Path(place, name) for name in names)
+
+
+def finished(house):
+    """Checksum of every file that bears its final name: tables, tensors, figures, checkpoints."""
+    found = {}
+    for path in walk(house):
+        name = path.relative_to(house.path / "results/smoke")
+        # Hidden ones are unfinished or a training's last state; parts become one file later on.
+        hidden = any(part.startswith(".") or part.endswith(".parts") for part in name.parts)
+        if hidden or name.parts[0] in OWN:
+            continue
+        try:
+            found[name.as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+        except FileNotFoundError:  # a job that goes on has replaced it
+            continue
+    return found
+
+
+def leftovers(house):
+    """Files that only a job at work has."""
+    names = (".part-", ".state", ".lock", ".safetensors.parts")
+    return [p for p in walk(house) if any(name in str(p) for name in names)]
+
+
+def recorded(house):
+    """How many outputs Snakemake has recorded as made: how far a run is."""
+    return sum(len(names) for _, _, names in os.walk(house.path / ".snakemake/metadata"))
+
+
+def clear(house):
+    for name in ("results", ".snakemake"):
+        shutil.rmtree(house.path / name, ignore_errors=True)
 
 
 def start(house):
@@ -41,38 +84,62 @@ def start(house):
     )
 
 
-def strike(process, how, wait):
-    """Kill -9 the workflow, a job of it, or everything, after `wait` seconds of work."""
-    time.sleep(wait)
+def strike(process, how):
+    """Kill -9 the workflow, one job of it, or everything; False if it has ended before."""
+    job = None
+    while how == "job" and job is None and process.poll() is None:
+        family = psutil.Process(process.pid).children(recursive=True)
+        job = next((p for p in reversed(family) if _is_script(p)), None)
+        time.sleep(0.02)
     if process.poll() is not None:
         return False
-    family = psutil.Process(process.pid).children(recursive=True)
-    if how == "all":
-        os.killpg(process.pid, signal.SIGKILL)
+    if how == "job":
+        job.kill()
     elif how == "workflow":  # its jobs go on
         process.kill()
     else:
-        jobs = [p for p in family if "scripts" in " ".join(p.cmdline())]
-        if jobs:
-            jobs[-1].kill()
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait(timeout=600)
     return True
 
 
-@pytest.mark.parametrize("number", range(KILLS))
-def test_a_kill_at_any_moment_costs_no_table(smoke, broken, number):
-    shutil.rmtree(broken.path / "results", ignore_errors=True)
-    rng = random.Random(number)
-    how = ("all", "workflow", "job")[number % 3]
-    assert strike(start(broken), how, rng.uniform(4, 30))
-    broken.snakemake(SMOKE, "--unlock")
-    broken.snakemake(SMOKE)  # at once: jobs of a killed workflow may still be at it
-    assert tables(broken) == tables(smoke)
-    assert "Nothing to be done" in broken.snakemake(SMOKE, "-n").both
-    left = [p for p in (broken.path / "results").rglob(".part-*")]
-    assert not left
+def _is_script(process):
+    try:
+        return any("scripts" in word for word in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+@pytest.mark.parametrize("chain", range(-(-KILLS // IN_A_ROW)))
+def test_kills_at_any_moment_cost_no_file(smoke, broken, chain, capsys):
+    """A run is struck several times, at moments all along its length, and still ends the same."""
+    whole, length = finished(smoke), recorded(smoke)
+    rng = random.Random(chain)
+    kills, struck = min(IN_A_ROW, KILLS - chain * IN_A_ROW), []
+    kinds = rng.sample(["all", "workflow", "job"] * 2, kills)
+    while len(struck) < kills:  # a run that ended before it was struck is begun again
+        clear(broken)
+        missing = kills - len(struck)
+        for k in range(missing):
+            goal, delay = length * rng.uniform(k, k + 0.97) / missing, rng.uniform(0, 3)
+            how, process = kinds[len(struck)], start(broken)
+            while recorded(broken) < goal and process.poll() is None:
+                time.sleep(0.05)
+            time.sleep(delay)
+            if not strike(process, how):
+                break
+            struck.append(f"{how} at {recorded(broken) / length:.0%}")
+            found = finished(broken)
+            assert set(found) <= set(whole), struck
+            assert not {name for name in found if found[name] != whole[name]}, struck
+            broken.snakemake(SMOKE, "--unlock")
+        # At once: jobs of a killed workflow may still be at it.
+        broken.snakemake(SMOKE)
+        assert finished(broken) == whole
+        assert "Nothing to be done" in broken.snakemake(SMOKE, "-n").both
+        assert not leftovers(broken)
+    with capsys.disabled():
+        print(f"\n{len(struck)} kills struck: {', '.join(struck)}")
 
 
 def test_a_second_run_on_the_same_results_is_refused(broken):
@@ -83,7 +150,7 @@ def test_a_second_run_on_the_same_results_is_refused(broken):
         assert first.poll() is None
         time.sleep(0.05)
     done = broken.snakemake(SMOKE, check=False)
-    strike(first, "all", 0)
+    strike(first, "all")
     broken.snakemake(SMOKE, "--unlock")
     assert done.returncode != 0
     assert "Directory cannot be locked" in done.both
@@ -172,29 +239,107 @@ def test_a_clock_that_was_set_back_hides_no_change(smoke):
         os.utime(config, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-@pytest.mark.skipif(KILLS < 20, reason="make test-faults runs it")
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="mounting needs root")
-@pytest.mark.parametrize("megabytes", [1, 3, 6])
-def test_a_full_disk_leaves_nothing_that_is_taken_for_done(smoke, broken, megabytes):
-    results = broken.path / "results"
-    shutil.rmtree(results, ignore_errors=True)
-    results.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(results)]
-    subprocess.run(mount, check=True)
-    try:
-        done = broken.snakemake(SMOKE, check=False)
-        assert done.returncode != 0
-        assert "No space left" in done.both
-        whole = tables(smoke)
-        for name, checksum in tables(broken).items():
-            assert checksum == whole[name], name
-        kept = broken.path / "kept"
-        shutil.copytree(results, kept)
-    finally:
-        subprocess.run(["umount", str(results)], check=True)
+big = pytest.mark.skipif(KILLS < 20, reason="make test-faults runs it")
+as_root = pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="mounting needs root")
+
+
+@pytest.fixture
+def small_disk(broken):
+    """Put the results of a house on a disk of a given size."""
+    folder = broken.path / "results"
+
+    def mount(size):
+        clear(broken)
+        folder.mkdir()
+        options = f"size={size // 4096 * 4096}"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
+
+    yield mount
+    subprocess.run(["umount", str(folder)], check=False, stderr=subprocess.DEVNULL)
+
+
+def full_disk_sentences(done):
+    """What a failed call said about the disk, after checks that it said nothing else."""
+    assert done.returncode != 0
+    assert "Traceback" not in done.both, done.both[-6000:]
+    said = {line for line in done.both.splitlines() if line.startswith("error: ")}
+    assert said, done.both[-6000:]
+    assert all("No space left on device" in line for line in said), said
+    assert all("make room and run again" in line for line in said), said
+    return said
+
+
+@big
+@as_root
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.7])
+def test_a_full_disk_leaves_nothing_that_is_taken_for_done(smoke, broken, small_disk, share):
+    whole, results = finished(smoke), broken.path / "results"
+    used = sum(path.stat().st_blocks * 512 for path in walk(smoke))
+    small_disk(int(share * used))
+    full_disk_sentences(broken.snakemake(SMOKE, check=False))
+    found = finished(broken)
+    assert not {name for name in found if found[name] != whole.get(name)}
+    kept = broken.path / "kept"
+    shutil.copytree(results, kept)
+    subprocess.run(["umount", str(results)], check=True)
     # With room again, the run goes on from what is there.
     shutil.rmtree(results)
     kept.rename(results)
-    broken.snakemake(SMOKE, "--unlock")
     broken.snakemake(SMOKE)
-    assert tables(broken) == whole
+    assert finished(broken) == whole
+    assert not leftovers(broken)
+
+
+@big
+@as_root
+@pytest.mark.parametrize(
+    ("target", "made"),
+    [
+        ("pairs/shapes.parquet", ["pairs/shapes.*"]),
+        ("embeddings/tiny_random_s0/shapes.1-of-2.safetensors", ["embeddings/*/shapes.1-of-2.*"]),
+        (
+            "checkpoints/clip_small_s0/model.safetensors",
+            ["checkpoints/*clip_small_s0*", "train/parts/clip_small_s0.*"],
+        ),
+        (
+            "codebook/parts/video_audio_matched_s0.final.csv",
+            ["checkpoints/*video_audio_matched_s0*", "codebook/parts/video_audio_matched_s0.*"],
+        ),
+        ("gap/parts/tiny_random_s0/shapes.gap.csv", ["gap/parts/tiny_random_s0/shapes.*"]),
+        ("figures/cone/theorems.png", ["figures/cone/theorems.*"]),
+    ],
+)
+def test_a_disk_that_fills_while_a_file_is_written(broken, small_disk, target, made):
+    """Pairs, a shard, states and checkpoints, a table, a figure: no room, and half of what it takes."""
+    text = (broken.path / SMOKE).read_text() + "embed: {shards: {shapes: 2}}\n"
+    for steps in ("  defaults: {steps: 12,", "  defaults:\n"):
+        assert steps in text
+    text = text.replace("{steps: 12,", "{save_every: 0, steps: 12,")
+    text = text.replace("  defaults:\n", "  defaults:\n    save_every: 0\n")
+    (broken.path / "full.yaml").write_text(text)
+    small_disk(64 << 20)
+    results = broken.path / "results/smoke"
+    broken.snakemake("full.yaml", "--", f"results/smoke/{target}")
+    whole = finished(broken)
+    assert target in whole
+    for share in (0, 0.5):
+        files = [p for path in made for one in results.glob(path) for p in (one, *one.rglob("*"))]
+        need = sum(p.stat().st_blocks * 512 for p in files)
+        for path in (*files, results / "logs", results / "benchmarks"):
+            shutil.rmtree(path, ignore_errors=True)
+            path.unlink(missing_ok=True)
+        filler, disk = broken.path / "results/filler", os.statvfs(results)
+        with open(filler, "wb") as stream:
+            room = int(need * share) // disk.f_frsize
+            os.posix_fallocate(stream.fileno(), 0, (disk.f_bavail - room) * disk.f_frsize)
+        done = broken.snakemake("full.yaml", "--", f"results/smoke/{target}", check=False)
+        for line in full_disk_sentences(done):
+            assert any(Path(path).name.strip("*.") in line for path in made), line
+        found = finished(broken)
+        assert not {name for name in found if found[name] != whole[name]}
+        assert target not in found
+        assert not [path for path in leftovers(broken) if ".part-" in str(path)]
+        filler.unlink()
+        broken.snakemake("full.yaml", "--", f"results/smoke/{target}")
+        assert finished(broken) == whole
+        assert not leftovers(broken)

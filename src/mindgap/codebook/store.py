@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
-from mindgap.files import replacing, write_csv
+from mindgap.files import open_tensors, replacing, write_csv
 
 
 def save_codes(path: str | Path, codes: tuple[np.ndarray, np.ndarray] | None, about: dict) -> None:
@@ -21,12 +21,9 @@ def save_codes(path: str | Path, codes: tuple[np.ndarray, np.ndarray] | None, ab
 
 def read_codes(path: str | Path) -> tuple[tuple[np.ndarray, np.ndarray], dict[str, Any]]:
     """Codes of both modalities and the facts beside them."""
-    from safetensors import safe_open
-
-    with safe_open(path, framework="numpy") as file:
+    with open_tensors(path) as file:
         about = json.loads(file.metadata()["mindgap"])
-    found = load_file(path)
-    return (found["a"], found["b"]), about
+        return (file.get_tensor("a"), file.get_tensor("b")), about
 
 
 def save_model(folder: str | Path, model: Any, about: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.image_processing_base import ImageProcessingMixin
 
 from mindgap.cone.inputs import MEAN, STD, prepare
+from mindgap.data.media import open_picture
 from mindgap.data.pairs import read_pairs
 from mindgap.embed.store import check_rows
 from mindgap.errors import UserError
@@ -27,6 +27,7 @@ class Checkpoint:
 
     def __init__(self, where: str, revision: str | None, device: torch.device):
         options = {"revision": revision or "main", "local_files_only": True}
+        options["trust_remote_code"] = False  # nor asked about, as the library would
         try:
             model = AutoModel.from_pretrained(where, **options)
             form, _ = ImageProcessingMixin.get_image_processor_dict(where, **options)
@@ -89,7 +90,7 @@ def embed_checkpoints(
                 if not len(some):
                     break
                 done += len(some)
-                pictures = [Image.open(io.BytesIO(image.as_py())) for image in some["image"]]
+                pictures = [open_picture(image.as_py()) for image in some["image"]]
                 texts = [captions.as_py()[0] for captions in some["text"]]
                 for modality, vectors in checkpoint.embed(pictures, texts).items():
                     parts.setdefault(modality, []).append(vectors)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from mindgap.data.media import open_picture
 from mindgap.data.pairs import read_pairs
 from mindgap.errors import UserError
 
@@ -98,7 +98,7 @@ def read_items(path: str | Path, name: str, count: int, size: int) -> Inputs:
     for image, captions in islice(_items(path), count):
         if not captions:
             raise UserError(f"{name}: an item has no caption; remove it from the pairs")
-        pictures.append(prepare(Image.open(io.BytesIO(image)), size))
+        pictures.append(prepare(open_picture(image), size))
         texts.append(captions[0])
     if len(texts) < 2:
         raise UserError(f"{name}: cosines of pairs need at least two items")

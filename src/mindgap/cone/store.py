@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from mindgap.files import replacing
+from mindgap.files import open_tensors, replacing
 
 
 def save_towers(path: str | Path, tensors: Mapping[str, np.ndarray], about: dict[str, Any]) -> None:
@@ -23,6 +22,6 @@ def save_towers(path: str | Path, tensors: Mapping[str, np.ndarray], about: dict
 
 def load_towers(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the tensors of a file, and what its header says about them."""
-    with safe_open(path, "np") as file:
+    with open_tensors(path) as file:
         about = json.loads(file.metadata()["about"])
         return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118

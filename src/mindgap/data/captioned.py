@@ -37,7 +37,7 @@ def read_json(path: str, member: str) -> Any:
     """Parse a JSON file of an archive."""
     try:
         return json.loads(read_member(path, member))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: {member} is not valid JSON ({error})") from error
 
 

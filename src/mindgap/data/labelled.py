@@ -6,9 +6,9 @@ retrieval then says little, because many items share a text.
 
 from __future__ import annotations
 
-import gzip
 import io
 import struct
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -21,7 +21,7 @@ from mindgap.data.items import Item
 from mindgap.data.medium import Limits, Medium, held, hidden
 from mindgap.data.prompts import fill
 from mindgap.data.store import MediaStore
-from mindgap.data.tables import read_records
+from mindgap.data.tables import gunzip, read_records
 from mindgap.data.tars import open_tar
 from mindgap.errors import UserError
 
@@ -144,15 +144,13 @@ def _matlab(file: str | io.BytesIO, path: str, *names: str) -> dict[str, Any]:
 def read_idx(path: str) -> np.ndarray:
     """Read an idx file (gzipped or not) of unsigned bytes: (n,) or (n, h, w)."""
     try:
-        data = Path(path).read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
+        data = gunzip(Path(path).read_bytes())
         zero, kind, axes = struct.unpack(">HBB", data[:4])
         shape = struct.unpack(f">{axes}I", data[4 : 4 + 4 * axes])
         if zero or kind != 8:
             raise ValueError("not unsigned bytes")
         return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(shape)
-    except (OSError, EOFError, ValueError, struct.error) as error:
+    except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
         raise UserError(f"{path} is not an idx file of bytes as published ({error})") from error
 
 

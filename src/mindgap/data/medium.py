@@ -24,11 +24,14 @@ class Limits:
     max_aspect
         Long side over short side of a picture: a 1 x 5000 picture scaled to 224 pixels on its
         short side would have a million on the other.
+    max_samples
+        Samples of a sound over all channels, decoded: 75 minutes of mono at 44.1 kHz.
     """
 
     max_bytes: int = 64 * 1024**2
     max_pixels: int = 50_000_000
     max_aspect: float = 50.0
+    max_samples: int = 200_000_000
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def open_pairs(path: str | Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).partition(". ")[0].rstrip(".")
+        reason = " ".join(str(error).split()).partition(". ")[0].rstrip(".")
         raise UserError(
             f"{path} is not a readable parquet file ({reason}); delete it and run again"
         ) from error

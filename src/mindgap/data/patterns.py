@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import glob
 import itertools
+import math
 import re
 
+from mindgap.errors import UserError
+
+_MOST = 1_000_000
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
 
@@ -18,6 +22,11 @@ def expand(patterns: str | list[str]) -> list[str]:
     paths = []
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         pieces = _RANGE.split(pattern)
+        bounds = zip(pieces[1::3], pieces[2::3], strict=True)
+        if math.prod(max(int(b) - int(a) + 1, 0) for a, b in bounds) > _MOST:
+            raise UserError(
+                f"{pattern} stands for more than {_MOST:,} files; are the ranges right?"
+            )
         ranges = [
             [f"{i:0{len(first)}d}" for i in range(int(first), int(last) + 1)]
             for first, last in zip(pieces[1::3], pieces[2::3], strict=True)

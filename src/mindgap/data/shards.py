@@ -115,7 +115,7 @@ def _texts(parts: dict[str, Medium], place: str) -> list[str]:
     if place.startswith("json:"):
         try:
             value = json.loads(_first(parts, "json").read())[place.removeprefix("json:")]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise BadItem(f"its JSON has no usable {place[5:]!r}") from error
     else:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,12 +18,22 @@ def read_text(path: str | Path) -> str:
     """Text of a UTF-8 file, gzipped or not, without a byte-order mark."""
     try:
         data = Path(path).read_bytes()
-        data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-        return data.decode("utf-8-sig")
+        return gunzip(data).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} cannot be read ({error})") from error
+
+
+def gunzip(data: bytes, most: int = 1 << 30) -> bytes:
+    """Unpack bytes if they are gzipped; what swells beyond `most` bytes raises an `OSError`."""
+    if data[:2] != b"\x1f\x8b":
+        return data
+    with gzip.open(io.BytesIO(data)) as stream:
+        unpacked = stream.read(most + 1)
+    if len(unpacked) > most:
+        raise OSError(f"it unpacks to more than {most:,} bytes")
+    return unpacked
 
 
 def read_rows(path: str | Path, text: str | None = None) -> Iterator[tuple[int, list[str]]]:

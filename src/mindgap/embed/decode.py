@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from mindgap.data.media import open_picture, open_recording
 from mindgap.data.medium import BadItem, short
 
 
 def decode_picture(data: bytes) -> Image.Image:
     """First frame of an encoded picture, loaded."""
     try:
-        picture = Image.open(io.BytesIO(data))
+        picture = open_picture(data)
         picture.load()
     except Exception as error:  # each format fails in its own way
         raise BadItem(f"not a readable picture: {short(error)}") from error
@@ -29,7 +30,7 @@ def decode_frames(data: bytes, count: int) -> list[Image.Image]:
     """
     try:
         try:
-            with Image.open(io.BytesIO(data)) as film:
+            with open_picture(data) as film:
                 return _choose(getattr(film, "n_frames", 1), count, _seek(film))
         except UnidentifiedImageError:
             return _film_frames(data, count)
@@ -84,9 +85,7 @@ def _seek(film: Image.Image) -> Any:
 
 
 def _film_frames(data: bytes, count: int) -> list[Image.Image]:
-    import av
-
-    with av.open(io.BytesIO(data)) as film:
+    with open_recording(data) as film:
         if not film.streams.video:
             raise BadItem("no video stream")
         total = sum(1 for _ in film.decode(video=0))
@@ -95,7 +94,7 @@ def _film_frames(data: bytes, count: int) -> list[Image.Image]:
     # Twice through the film, because what a container says of its frames is often wrong, and all
     # frames of a long one do not fit into memory.
     wanted = set(np.linspace(0, total - 1, count).round().astype(int).tolist())
-    with av.open(io.BytesIO(data)) as film:
+    with open_recording(data) as film:
         frames = {
             index: frame.to_image()
             for index, frame in enumerate(film.decode(video=0))
@@ -123,7 +122,7 @@ def _read_wave(data: bytes) -> tuple[np.ndarray, int]:
 def _read_recording(data: bytes) -> tuple[np.ndarray, int]:
     import av
 
-    with av.open(io.BytesIO(data)) as sound:
+    with open_recording(data) as sound:
         if not sound.streams.audio:
             raise BadItem("no audio stream")
         own = sound.streams.audio[0].rate

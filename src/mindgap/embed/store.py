@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from mindgap.errors import UserError
-from mindgap.files import replacing
+from mindgap.files import open_tensors, replacing
 
 _ITEMS = ".items"
 
@@ -146,14 +145,9 @@ def save_embeddings(
 
 def load_embeddings(path: str | Path) -> Embeddings:
     """Read a file written by `save_embeddings`; modalities keep their order in `about`."""
-    try:
-        with safe_open(path, "np") as file:
-            about = json.loads((file.metadata() or {}).get("mindgap", "{}"))
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise UserError(
-            f"{path} is not a readable safetensors file ({error}); delete it and run again"
-        ) from error
+    with open_tensors(path) as file:
+        about = json.loads((file.metadata() or {}).get("mindgap", "{}"))
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     names = about.get("modalities") or sorted(k for k in tensors if not k.endswith(_ITEMS))
     return Embeddings(
         {m: tensors[m] for m in names},

@@ -22,7 +22,7 @@ from mindgap.embed.encoders.base import Adapter
 from mindgap.embed.encoders.load import load_encoder
 from mindgap.embed.history import digest
 from mindgap.errors import UserError
-from mindgap.files import sha256, write_text
+from mindgap.files import replacing_files, sha256, write_text
 from mindgap.train.amend import fit_amendment
 from mindgap.train.batches import Batches, wrong_partners
 from mindgap.train.build import write_small_clip
@@ -134,7 +134,9 @@ def _start(job: Job, group: Group) -> Adapter:
     """The encoder to train; a small one is built by the first process and read by all."""
     folder = job.start or f"{job.state}.start"
     if job.start is None and group.first:
-        write_small_clip(folder, read_texts(job.pairs["train"]), job.options["seed"], job.sizes)
+        texts = read_texts(job.pairs["train"])
+        with replacing_files(folder, last="model.safetensors") as part:
+            write_small_clip(part, texts, job.options["seed"], job.sizes)
     group.wait()
     encoder = load_encoder(folder, job.weights, job.options["seed"], expect=job.expect)
     group.wait()
@@ -171,15 +173,13 @@ def _held_out(job: Job, encoder: Adapter, scratch: str) -> HeldOut:
 
 
 def save_checkpoint(model: Dual, folder: str | Path) -> None:
-    """Write a checkpoint folder as `save_pretrained` does, weights last.
+    """Write a checkpoint folder as `save_pretrained` does: each file whole, weights last.
 
     A turn of the texts is folded into the text projection, so that the checkpoint embeds as the
     trained model does; centres cannot be, and stand in amendment.safetensors.
     """
     from safetensors.torch import save_file
 
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     towers, amendment = model.towers, model.amendment
     with torch.no_grad():
         if hasattr(towers, "logit_scale"):
@@ -187,11 +187,12 @@ def save_checkpoint(model: Dual, folder: str | Path) -> None:
         if amendment.turn is not None:
             weight = towers.text_projection.weight
             weight.copy_(amendment.turn.to(weight) @ weight)
-    if amendment.centres is not None:
-        save_file(amendment.tensors(), folder / "amendment.safetensors")
-    model.encoder.tokenizer.save_pretrained(folder)
-    model.encoder.pixels.processor.save_pretrained(folder)
-    towers.save_pretrained(folder)
+    with replacing_files(folder, last="model.safetensors") as part:
+        if amendment.centres is not None:
+            save_file(amendment.tensors(), part / "amendment.safetensors")
+        model.encoder.tokenizer.save_pretrained(part)
+        model.encoder.pixels.processor.save_pretrained(part)
+        towers.save_pretrained(part)
 
 
 def _main(path: str) -> None:

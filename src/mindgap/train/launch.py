@@ -22,7 +22,10 @@ def spread(work: Any, processes: int, module: str = "mindgap.train.fit") -> Any:
     spec = Path(f"{work.state}.json")
     write_json(spec, asdict(work))
     command = ["torch.distributed.run", f"--nproc-per-node={processes}", "--standalone"]
-    done = subprocess.run([sys.executable, "-m", *command, "-m", module, str(spec)])
+    # With the job's lock, which they hold on to if the job is killed and they are not.
+    done = subprocess.run(
+        [sys.executable, "-m", *command, "-m", module, str(spec)], close_fds=False
+    )
     if done.returncode:
         raise UserError(f"one of {processes} training processes failed; the log above says why")
     found = json.loads(spec.with_suffix(".done").read_text())

@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from mindgap.errors import UserError
-from mindgap.files import replacing
+from mindgap.files import full_disk, replacing
 from mindgap.train.batches import Batches
 from mindgap.train.dual import Dual, trims
 from mindgap.train.measure import grid
@@ -246,12 +246,24 @@ def save_state(
         "generator": torch.get_rng_state(),
     }
     try:
-        with replacing(path) as part:
-            torch.save(state, part)
-    except (OSError, RuntimeError) as error:
+        # Through a stream of our own, because the library's drops the reason of a failure.
+        with replacing(path) as part, open(part, "wb") as stream:
+            torch.save(state, stream)
+    except (UserError, OSError, RuntimeError) as error:
         raise UserError(
-            f"the checkpoint of step {step} cannot be written to {path} ({error}); the last good "
+            f"the checkpoint of step {step} cannot be written to {path} "
+            f"({full_disk(error) or error}); the last good "
             f"one is that of step {_last(Path(path))}: make room and run again"
+        ) from error
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged one fails in many ways, and a pickle is not opened
+        why = str(error).partition("\n")[0].partition(". ")[0]
+        raise UserError(
+            f"{path} is not a readable state of a training ({why}); delete it and run again"
         ) from error
 
 
@@ -260,7 +272,7 @@ def _restore(
 ) -> tuple[int, list[dict[str, float]]]:
     if not path.exists():
         return 0, []
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = _read_state(path)
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     torch.set_rng_state(state["generator"])
@@ -268,6 +280,4 @@ def _restore(
 
 
 def _last(path: Path) -> int:
-    if not path.exists():
-        return 0
-    return int(torch.load(path, map_location="cpu", weights_only=True)["step"])
+    return int(_read_state(path)["step"]) if path.exists() else 0

@@ -13,6 +13,8 @@ from mindgap.embed.pixels import Pixels
 from mindgap.errors import UserError
 
 Inputs = dict[str, torch.Tensor]
+#: For all loaders of the library: no network, and no code that a checkpoint brings along.
+LOCAL = {"local_files_only": True, "trust_remote_code": False}
 _UNBOUNDED = 1_000_000  # tokenizers without a limit of their own give 1e30
 
 
@@ -105,9 +107,7 @@ class Adapter:
         """Load the image processor, without torchvision, and check it against the model."""
         from transformers import AutoImageProcessor
 
-        processor = AutoImageProcessor.from_pretrained(
-            self.folder, backend="pil", local_files_only=True
-        )
+        processor = AutoImageProcessor.from_pretrained(self.folder, backend="pil", **LOCAL)
         self.pixels = Pixels(processor)
         self.facts["image_processor"] = self.pixels.facts
         self.facts["activation_image"] = getattr(self.vision, "hidden_act", None)
@@ -128,7 +128,7 @@ class Adapter:
         """Load the tokenizer, find the longest text, and check both against the model."""
         from transformers import AutoTokenizer
 
-        self.tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+        self.tokenizer = AutoTokenizer.from_pretrained(self.folder, **LOCAL)
         positions = getattr(self.language, "max_position_embeddings", None) or _UNBOUNDED
         if getattr(self.language, "model_type", "").startswith(("clap", "altclip")):
             # RoBERTa counts positions from the id of its padding on.

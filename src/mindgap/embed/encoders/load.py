@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from mindgap.embed.clip import initialise
-from mindgap.embed.encoders.base import Adapter, Encoder
+from mindgap.embed.encoders.base import LOCAL, Adapter, Encoder
 from mindgap.embed.encoders.dual import Align, AltClip, ChineseClip, Clip, Flava, Siglip, Siglip2
 from mindgap.embed.encoders.moving import Clap, Xclip
 from mindgap.embed.encoders.towers import Bert, ResNet, Vit
@@ -102,7 +102,7 @@ def _trained(folder: Path, adapter: type[Adapter]) -> torch.nn.Module:
 
     try:
         model, report = AutoModel.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
+            folder, dtype=torch.float32, **LOCAL, output_loading_info=True
         )
     except Exception as error:  # damaged weights fail in as many ways as there are formats
         raise UserError(f"{folder}: its weights cannot be read ({_line(error)})") from error
@@ -122,7 +122,7 @@ def _random(folder: Path, seed: int | None) -> torch.nn.Module:
 
     if seed is None:
         raise UserError(f"{folder}: random weights need a seed")
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = AutoConfig.from_pretrained(folder, **LOCAL)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModel.from_config(config, dtype=torch.float32)

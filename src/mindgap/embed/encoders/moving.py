@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mindgap.embed.decode import decode_frames, decode_sound
-from mindgap.embed.encoders.base import Adapter, Inputs, vectors
+from mindgap.embed.encoders.base import LOCAL, Adapter, Inputs, vectors
 
 
 class Clap(Adapter):
@@ -25,7 +25,7 @@ class Clap(Adapter):
     def __init__(self, model: torch.nn.Module, folder: Any) -> None:
         from transformers import AutoFeatureExtractor
 
-        self.extractor = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+        self.extractor = AutoFeatureExtractor.from_pretrained(folder, **LOCAL)
         super().__init__(model, folder)
         self.facts |= {
             "sampling_rate": self.extractor.sampling_rate,
