@@ -9,8 +9,7 @@ BIN    := $(VENV)/bin
 PROFILE ?= profiles/default
 # More options for Snakemake, e.g. make reproduce ARGS="--cores 8"
 ARGS   ?=
-# A run's name is the config's, or the default's where an overlay does not say. A file that is no
-# plain YAML ends the recipe with a sentence.
+# A run's name is the config's. A file that gives none or is no plain YAML ends the recipe with a sentence.
 RUN     = $$($(BIN)/python -m mindgap.overlay "$$CONFIG")
 PINS   := requirements.lock pyproject.toml
 

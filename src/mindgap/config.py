@@ -257,7 +257,10 @@ def check_files(model: Model, done: str | Path) -> None:
     if all((Path(done) / model.name / f"{d}.safetensors").exists() for d in model.datasets):
         return
     for modality, address in model.options["modalities"].items():
-        _exists(address.partition("#")[0], f"models.{model.name}.modalities.{modality}")
+        path, where = address.partition("#")[0], f"models.{model.name}.modalities.{modality}"
+        _exists(path, where)
+        if Path(path).is_dir():
+            raise UserError(f"config: {where}: {path} is a folder; give one file of arrays")
 
 
 def check_checkpoint(model: Model, done: str | Path) -> None:

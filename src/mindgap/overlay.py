@@ -17,8 +17,8 @@ from mindgap.errors import UserError
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def read_name(path: str | Path, default: str = "embedded") -> str:
-    """Name of the run of a config file, or the default where it gives none."""
+def read_name(path: str | Path) -> str:
+    """Name of the run of a config file."""
     try:
         given = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
     except OSError as error:
@@ -32,7 +32,12 @@ def read_name(path: str | Path, default: str = "embedded") -> str:
         raise UserError(
             f"{path}: with `__use_yte__` the file is a program for Snakemake; write plain YAML"
         )
-    name = given.get("run", default)
+    if "run" not in given:
+        raise UserError(
+            f"{path} gives its run no name, so its results would mix with those of another; add "
+            "a line like `run: mine`"
+        )
+    name = given["run"]
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise UserError(
             f"{path}: run: {name!r} is not a name: it starts with a letter or digit and goes on "

@@ -61,6 +61,7 @@ def test_a_path_reaches_no_shell(mine):
     [
         ("run: 'x; touch ran'", "run: 'x; touch ran' is not a name"),
         ("run: $(touch ran)", "is not a name"),
+        ("seed: 1", "gives its run no name"),
         ("__use_yte__: true\nrun: ?open('ran', 'w').name", "is a program for Snakemake"),
         ('run: !!python/object/apply:os.system ["touch ran"]', "is not plain YAML"),
     ],
