@@ -108,7 +108,7 @@ def test_time_grows_with_items_and_prefers_the_same_model():
         "build_pairs": [("", 3.0, None)],
     }
     plan = estimate(read_jobs(TEXT), {"cifar10": 10000}, known)
-    assert plan["embed_pairs"]["seconds"] == pytest.approx((10 + 80) * 20)
+    assert plan["embed_pairs"]["seconds"] == pytest.approx((8 + 78) * 20 + 4)
     assert plan["build_pairs"]["seconds"] == 3
     assert plan["fetch_source"] == {"jobs": 1, "seconds": 0.0, "unknown": 1, "basis": 0}
 

@@ -88,7 +88,7 @@ def figure_fairness(rates: pd.DataFrame) -> Figure:
                 )
             untouched = part.loc[part["shift"].abs().idxmin(), "distance"]
             axis.axvline(untouched, color=_GREY, lw=0.8, ls="--")
-            what = "rate of offensive labels" if category == "sum" else "accuracy"
+            what = "rate of the audited labels" if category == "sum" else "accuracy"
             axis.set(title=f"{model}: {audit}", xlabel="distance of the centres", ylabel=what)
             axis.set_ylim(0, 1.06 * axis.get_ylim()[1])
         axes[2 * k].legend(fontsize=6, frameon=False)

@@ -112,6 +112,7 @@ def figure_cosines(histograms: pd.DataFrame) -> Figure:
         axis.set_xlabel("cosine")
         axis.tick_params(labelbottom=True)
         sns.despine(ax=axis, left=True)
+    grid.axes.flat[0].set_ylabel("each scaled to its peak")
     grid.set_titles("{col_name}")
     handles = [plt.Line2D([], [], color=colours[kind], label=kind) for kind in kinds]
     grid.figure.legend(handles=handles, loc="lower center", ncols=min(5, len(kinds)), frameon=False)

@@ -23,6 +23,7 @@ from mindgap.wanted import wanted_sets
 DIMENSIONS = 512
 #: Bytes of an item whose files have no known size, and of a reference to one.
 ITEM_BYTES, REFERENCE_BYTES = 4000, 30
+START_S = 2.0  # seconds until a script has its libraries
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,8 @@ def estimate(
 def _guess(past: list[tuple[str, float, int | None]], count: int | None) -> float:
     """Seconds of a job on `count` items.
 
-    The fixed part is the shortest earlier job; what came on top in the one nearest in size grows
-    with the number of items. Without sizes it is the median.
+    The fixed part is the shortest earlier job, of a single one the start of a process; what came
+    on top in the one nearest in size grows with the items. Without sizes it is the median.
     """
     sized = [(seconds, n) for _, seconds, n in past if n]
     if not count or not sized:
@@ -155,7 +156,7 @@ def _guess(past: list[tuple[str, float, int | None]], count: int | None) -> floa
     fixed = min(seconds for seconds, _ in sized)
     seconds, n = min(sized, key=lambda p: abs(math.log(p[1] / count)))
     if len(sized) == 1:
-        fixed = 0.0
+        fixed = min(seconds, START_S)
     return fixed + (seconds - fixed) * count / n
 
 
@@ -248,6 +249,8 @@ def write_plan(text: str, config: dict[str, Any], table: dict[str, Any], results
         f"  {duration(total):>9}  one job after another on a machine like this"
         + (f", and {missing} jobs of unknown length" if missing else "")
     )
+    if not total:
+        lines.append("             (nothing was timed here yet; the run `smoke` times most rules)")
     lines += ["", "STORE"]
     stored = {"downloads": sum(size or 0 for size in sizes)}
     stored |= list_storage(config, table, items, jobs)
