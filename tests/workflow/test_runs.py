@@ -90,7 +90,7 @@ def test_smoke_run_leaves_everything(smoke):
         "mtg-table2-east-asian-untouched",
         "mtg-table2-drop",
     ]
-    line = ", ".join(f"{n} {v.replace('_', ' ')}" for v, n in counts.items())
+    line = "{reproduced} reproduced, {differs} differ, {not_run} not run".format(**counts)
     assert f"scorecard of run `smoke`: {len(scores)} claims: {line}" in smoke.first.both
     assert json.loads((results / "metrics.json").read_text())["claims"] == counts
     assert len(pd.read_csv(results / "scorecard.csv")) == len(scores)
