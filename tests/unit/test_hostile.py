@@ -315,8 +315,10 @@ def test_a_config_that_is_more_than_data_is_refused(tmp_path, monkeypatch, text,
 
 
 def test_a_plain_config_gives_its_name(tmp_path, root):
+    (tmp_path / "mine.yaml").write_text("run: my.own-1\n")
+    assert read_name(tmp_path / "mine.yaml") == "my.own-1"
     (tmp_path / "mine.yaml").write_text("seed: 1\n")
-    assert read_name(tmp_path / "mine.yaml") == "embedded"
+    assert "gives its run no name" in refused(read_name, tmp_path / "mine.yaml")
     assert "no such file" in refused(read_name, tmp_path / "none.yaml")
     names = [read_name(path) for path in sorted((root / "config").glob("*.yaml"))]
     assert len(set(names)) == len(names)

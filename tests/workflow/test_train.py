@@ -54,6 +54,8 @@ def test_trainings_end_in_tables_figures_and_a_model(trained):
         "inverse_temperature 1 to 100",
         "Kendall's tau with inverse_temperature",
         "amended minus plain",
+        "plain at its end minus its start",
+        "amended at its end minus its start",
     ]
     plain, amended = (
         table.loc[[f"{n}_s0", f"{n}_s1"], "gap"].to_numpy() for n in ("plain", "amended")
