@@ -80,7 +80,7 @@ stop() {
     if [ -f "$state/$name.pid" ]; then kill "$(cat "$state/$name.pid")" 2>/dev/null || true; fi
   done
   for _ in $(seq 100); do
-    pgrep -x 'slurmd|slurmctld' >/dev/null || break
+    pgrep -x slurmd >/dev/null || pgrep -x slurmctld >/dev/null || break
     sleep 0.1
   done
   if [ -e "$state/munged" ]; then pkill -x munged || true; fi
