@@ -23,16 +23,6 @@ from tests.checkpoints import FAMILIES, make_checkpoint
 NAME, COMMIT = "some-org/tiny-clip", "c" * 40
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    return make_checkpoint("clip", tmp_path_factory.mktemp("clip"))
-
-
-@pytest.fixture
-def copy(clip, tmp_path):
-    return shutil.copytree(clip, tmp_path / "copy")
-
-
 def edit(path, **values):
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 

@@ -13,7 +13,6 @@ import io
 import json
 import os
 import pickle
-import shutil
 import struct
 import tarfile
 import zipfile
@@ -42,7 +41,6 @@ from mindgap.embed.store import load_embeddings
 from mindgap.errors import UserError
 from mindgap.overlay import read_name
 from mindgap.train.trainer import _restore
-from tests.checkpoints import make_checkpoint
 from tests.samples import build, picture
 from tests.unit.test_data_shards import add
 
@@ -58,16 +56,6 @@ def trap(tmp_path):
 
     yield Trap()
     assert not target.exists()
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    return make_checkpoint("clip", tmp_path_factory.mktemp("clip"))
-
-
-@pytest.fixture
-def copy(clip, tmp_path):
-    return shutil.copytree(clip, tmp_path / "copy")
 
 
 def refused(call, *args):
