@@ -1,17 +1,15 @@
-"""Score the published claims against the tables of a run."""
+"""Score the claims against the tables of a run."""
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jsonschema import Draft202012Validator
 
 from mindgap.errors import UserError
-from mindgap.files import read_csv
-from mindgap.report.summary import count_verdicts, summary
+from mindgap.report.cells import Cell, find_cells
+from mindgap.report.judge import LEAST_SEEDS, judge, say
+from mindgap.report.tables import Present, Tables
 
 FIELDS = (
     "id",
@@ -23,6 +21,11 @@ FIELDS = (
     "tolerance",
     "verdict",
     "reason",
+    "class",
+    "evidence",
+    "points",
+    "power",
+    "runs",
 )
 
 #: What the tag at the head of a reason says about the published value.
@@ -31,8 +34,16 @@ EVIDENCE = {
     "A": "[A] the paper's own printed numbers, computed again from other numbers that it prints",
     "D": "[D] read off a published plot",
     "C": "[C] not printed anywhere: computed from the files that the authors published",
-    "R": "[R] not printed anywhere: an independent re-run or a closed form of what they describe",
+    "R": "[R] an independent computation outside this project, or a closed form; the claim says whose",
     "none": "[-] the claim is a direction without a number",
+}
+
+#: What a claim is about; each class is counted apart.
+CLASSES = {
+    "empirical": "what the papers measured",
+    "theory": "the papers' theorems and closed forms",
+    "self": "the papers against their own printed numbers",
+    "extension": "our own questions, models and data",
 }
 
 
@@ -47,147 +58,82 @@ def check_claims(claims: list[dict[str, Any]], schema: dict[str, Any]) -> None:
 
 
 def score_claims(
-    claims: list[dict[str, Any]], results: str | Path, run: str
+    claims: list[dict[str, Any]], tables: Tables, run: str, present: Present
 ) -> list[dict[str, Any]]:
-    """Return one scored row a claim, in the order of the claims, with the keys `FIELDS`.
+    """Return one scored row per claim, in the order of the claims, with the keys `FIELDS`.
 
-    A claim about no model belongs to the runs that it names; any other is judged wherever its row
-    is there. It is read from one cell: column `measured.column` of the row of `measured.table` (a
-    CSV below `results`) where every key of `measured.where` matches. It is judged by `tolerance`
-    (largest distance from `published`) or by `accept` (lowest and highest value, either null). A
-    table or row that this run does not have makes the claim `not_run`.
+    Parameters
+    ----------
+    claims
+        As workflow/schemas/claims.schema.yaml describes them.
+    tables
+        Tables of the run, and the published values.
+    run
+        Name of the run. A claim about no model belongs to the runs that it names; any other is
+        judged wherever the run has its model.
+    present
+        Rows that the tables of the run should have, see `mindgap.report.present`: a claim about
+        others is `not_run`; one about a row that should be there and is not is `broken`.
     """
-    tables: dict[str, pd.DataFrame | None] = {}
-    return [_score(claim, Path(results), run, tables) for claim in claims]
+    return [score_claim(claim, tables, run, present) for claim in claims]
 
 
-def _score(claim: dict, results: Path, run: str, tables: dict) -> dict[str, Any]:
-    name = claim["measured"]["table"]
-    if name not in tables:
-        path = results / name
-        tables[name] = read_csv(path) if path.exists() else None
-    value, missing = _cell(tables[name], claim["measured"])
-    if "model" not in claim["measured"]["where"] and run not in claim["runs"]:
-        value, missing = None, "row for a claim that is about no model"
-    if missing:
-        runs = " or ".join(f"`{r}`" for r in claim["runs"])
-        verdict, reason = "not_run", f"run `{run}` has no {missing}; answered by run {runs}"
+def score_claim(
+    claim: dict[str, Any], tables: Tables, run: str, present: Present
+) -> dict[str, Any]:
+    """Score one claim; its power is not known yet."""
+    where = claim["measured"]["where"]
+    if "model" not in where and run not in claim["runs"]:
+        cells, lack = [], "part in a claim that is about no model"
     else:
-        verdict = "reproduced" if _holds(claim, value) else "differs"
-        tag = "-" if claim["evidence"] == "none" else claim["evidence"]
-        off = (
-            f"off by {value - claim['published']:+.4g}; "
-            if verdict == "differs" and claim["published"] is not None
-            else ""
-        )
-        reason = f"[{tag}] {off}{claim['why']}"
-    row = {key: claim[key] for key in ("id", "paper", "figure", "statement", "published")}
-    row |= {"measured": value, "tolerance": tolerance(claim), "verdict": verdict, "reason": reason}
-    return row
+        cells, lack = find_cells(claim, tables, present)
+    if lack:
+        verdict, measured = "not_run", None
+    else:
+        verdict, measured = judge(claim, cells)
+    return {
+        **{key: claim[key] for key in ("id", "paper", "figure", "statement", "published")},
+        "measured": measured,
+        "tolerance": say(claim),
+        "verdict": verdict,
+        "reason": _reason(claim, cells, verdict, measured, lack, run),
+        "class": claim["class"],
+        "evidence": claim["evidence"],
+        "points": len(cells),
+        "power": None,
+        "runs": claim["runs"],
+    }
 
 
-def _cell(table: pd.DataFrame | None, at: dict) -> tuple[float | None, str | None]:
-    """Return the value of a cell, or what is missing."""
-    if table is None:
-        return None, f"table {at['table']}"
-    for key, value in at["where"].items():
-        if key not in table:
-            raise UserError(f"claims.yaml: {at['table']} has no column {key!r}")
-        same = (
-            table[key] == value
-            if isinstance(value, int | float)
-            else table[key].astype(str) == value
-        )
-        table = table[same]
-    if table.empty:
-        return None, ", ".join(f"{k} {v}" for k, v in at["where"].items())
-    if at["column"] not in table:
-        raise UserError(f"claims.yaml: {at['table']} has no column {at['column']!r}")
-    if len(table) > 1:
-        raise UserError(f"claims.yaml: {len(table)} rows of {at['table']} match {at['where']}")
-    value = float(table[at["column"]].iloc[0])
-    return (value, None) if math.isfinite(value) else (None, f"finite {at['column']}")
+def _reason(
+    claim: dict[str, Any],
+    cells: list[Cell],
+    verdict: str,
+    measured: float | None,
+    lack: str,
+    run: str,
+) -> str:
+    if lack:
+        runs = " or ".join(f"`{r}`" for r in claim["runs"])
+        return f"run `{run}` has no {lack}; answered by run {runs}"
+    if verdict == "broken":
+        return "; ".join(dict.fromkeys(cell.missing for cell in cells if cell.missing))
+    notes = []
+    if verdict == "differs" and "tolerance" in claim:
+        notes.append(f"off by {measured - claim['published']:+.4g}")
+    if verdict == "undecided":
+        notes.append(_undecided(cells))
+    if "source" in claim:
+        notes.append(f"after {claim['source']}")
+    tag = "-" if claim["evidence"] == "none" else claim["evidence"]
+    return f"[{tag}] " + "; ".join([*notes, claim["why"]])
 
 
-def _holds(claim: dict, value: float) -> bool:
-    if "tolerance" in claim:
-        # A published value is rounded: half a unit of the last digit must not fail by an ulp.
-        return abs(value - claim["published"]) <= claim["tolerance"] * (1 + 1e-9)
-    low, high = claim["accept"]
-    return (low is None or value >= low) and (high is None or value <= high)
-
-
-def tolerance(claim: dict[str, Any]) -> str:
-    """Say what a claim accepts, in words."""
-    if "tolerance" in claim:
-        return f"±{claim['tolerance']:g}"
-    low, high = claim["accept"]
-    if high is None:
-        return f"at least {low:g}"
-    return f"at most {high:g}" if low is None else f"{low:g} to {high:g}"
-
-
-def to_markdown(scores: list[dict[str, Any]], run: str) -> str:
-    """Render the scorecard as a Markdown page: what differs, what agrees, what was not run."""
-    lines = [f"# Scorecard of run `{run}`", "", summary(scores, run).partition(": ")[2] + ".", ""]
-    # What differs is what a reader looks for.
-    answered = [s for v in ("differs", "reproduced") for s in scores if s["verdict"] == v]
-    lines += [*(f"- {text}" for text in _evidence(answered)), ""]
-    if answered:
-        lines += [
-            "| | claim | paper | published | measured | accepted | reason |",
-            "|---|---|---|---|---|---|---|",
-        ]
-    for s in answered:
-        mark = {"reproduced": "✓", "differs": "✗"}[s["verdict"]]
-        published = "not known" if s["published"] is None else f"{s['published']:g}"
-        cells = (
-            mark,
-            f"{s['statement']} (`{s['id']}`)",
-            f"{s['paper']} {s['figure']}",
-            published,
-            f"{s['measured']:.6g}",
-            s["tolerance"],
-            s["reason"],
-        )
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    waiting: dict[str, list[str]] = {}
-    for s in scores:
-        if s["verdict"] == "not_run":
-            waiting.setdefault(s["reason"], []).append(f"`{s['id']}`")
-    if waiting:
-        lines += ["", "## Not run here", ""]
-        lines += [f"- {reason}: {', '.join(names)}" for reason, names in waiting.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _evidence(answered: list[dict[str, Any]]) -> list[str]:
-    """Legend of the evidence tags, with how many answered claims of each are reproduced."""
-    lines = []
-    for text in EVIDENCE.values():
-        some = [s for s in answered if s["reason"].startswith(text[:3])]
-        good = sum(s["verdict"] == "reproduced" for s in some)
-        lines.append(f"{text}: {good} of {len(some)} reproduced")
-    return lines
-
-
-def to_html(scores: list[dict[str, Any]], run: str) -> str:
-    """Render the answered claims as one self-contained page for the report."""
-    answered = [s for s in scores if s["verdict"] != "not_run"]
-    table = pd.DataFrame(answered, columns=FIELDS).drop(columns=["paper"])
-    body = table.to_html(index=False, na_rep="not known", float_format="{:.6g}".format, border=0)
-    style = (
-        "body{font:14px sans-serif;margin:2em}td,th{padding:.35em .6em;text-align:left;"
-        "vertical-align:top;border-bottom:1px solid #ddd}th{position:sticky;top:0;background:#fff}"
-    )
-    notes = "".join(f"<li>{text}</li>" for text in _evidence(answered))
-    return (
-        f"<!doctype html><meta charset=utf-8><title>{run}</title><style>{style}</style>"
-        f"<p>{summary(scores, run)}</p><ul>{notes}</ul>{body}"
-    )
-
-
-def metrics(scores: list[dict[str, Any]]) -> dict[str, Any]:
-    """Counts of the verdicts and the measured value of each answered claim, for comparison."""
-    measured = {s["id"]: s["measured"] for s in scores if s["verdict"] != "not_run"}
-    return {"claims": count_verdicts(scores), "measured": measured}
+def _undecided(cells: list[Cell]) -> str:
+    """What keeps the first cell that settles nothing from doing so."""
+    few = [cell.seeds for cell in cells if cell.seeds is not None and cell.seeds < LEAST_SEEDS]
+    if few:
+        seeds = "one seed" if few[0] == 1 else f"{few[0]} seeds"
+        return f"{seeds} of the {LEAST_SEEDS} that a direction needs"
+    wide = min(cells, key=lambda cell: -(cell.high - cell.low))
+    return f"the interval from {wide.low:.4g} to {wide.high:.4g} leaves it open"

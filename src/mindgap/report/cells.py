@@ -1,0 +1,174 @@
+"""Find the numbers that a claim is about in the tables of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+
+from mindgap.errors import UserError
+from mindgap.report.tables import Present, Tables, Where, expected, lacking, match, name_row
+from mindgap.train.effects import t_interval
+
+_CONFIDENCE = 0.95  # of an interval over rows that are seeds
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number that a claim is judged by.
+
+    Attributes
+    ----------
+    where
+        Column values of its row.
+    value
+        What was measured; NaN where it is missing.
+    low, high
+        Interval of the value; None where the claim asks for none, or one seed has none.
+    seeds
+        How many seeds are behind it; None where seeds play no part.
+    published, unit, reading
+        Published value of a point, what its deviation is counted in, and the error of reading it.
+    missing
+        Why there is no value; empty where there is one.
+    """
+
+    where: Where
+    value: float = math.nan
+    low: float | None = None
+    high: float | None = None
+    seeds: int | None = None
+    published: float | None = None
+    unit: float = 1.0
+    reading: float = 0.0
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class _Point:
+    """What tells a point of a claim apart, and where `published`, `unit`, `reading` come from.
+
+    Each is a number, or the name of a column of the table; `reference` has what the table lacks.
+    """
+
+    where: Where = field(default_factory=dict)
+    column: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    reference: dict[str, Any] = field(default_factory=dict)
+
+
+class _Missing(Exception):
+    """There is no such cell."""
+
+
+def find_cells(claim: dict[str, Any], tables: Tables, present: Present) -> tuple[list[Cell], str]:
+    """Cells of a claim; or none, and what the run's configuration lacks for them.
+
+    A point that the configuration leaves out has no cell. One that it asks for and that is not
+    there, or is not finite, has a cell that says so.
+    """
+    at = claim["measured"]
+    points = {}
+    for point in _points(claim, tables):
+        where = {**at["where"], **point.where}
+        points[id(point)] = (point, where, lacking(present, at["table"], where))
+    wanted = [(point, where) for point, where, lack in points.values() if not lack]
+    if not wanted:
+        return [], next(iter(points.values()))[2]
+    table = tables.get(at["table"])
+    if table is None:
+        return [Cell(at["where"], missing=f"{at['table']} is not there")], ""
+    cells = []
+    for point, where in wanted:
+        each = expected(present, at["table"], where, at["every"]) if "every" in at else [{}]
+        for row in each:
+            try:
+                cells.append(_cell(table, at, {**where, **row}, point, present))
+            except _Missing as missing:
+                cells.append(Cell({**where, **row}, missing=f"{at['table']} has {missing}"))
+    return cells, ""
+
+
+def _points(claim: dict[str, Any], tables: Tables) -> Iterator[_Point]:
+    if "points" in claim:
+        for point in claim["points"]:
+            facts = {key: point[key] for key in ("published", "unit") if key in point}
+            yield _Point(point["where"], point.get("column"), facts)
+        return
+    if "against" not in claim:
+        yield _Point()
+        return
+    given, deviation = claim["against"], claim["deviation"]
+    reference = tables.reference(given["reference"])
+    if reference is None:
+        raise UserError(f"claims.yaml: {claim['id']}: there is no reference {given['reference']!r}")
+    own = {key: value for key, value in claim["measured"]["where"].items() if key in reference}
+    facts = {"published": given["column"]}
+    facts |= {key: deviation[key] for key in ("unit", "reading") if key in deviation}
+    for row in match(reference, {**own, **given.get("where", {})}).to_dict("records"):
+        where = {key: row[key] for key in given["on"] if not pd.isna(row[key])}
+        yield _Point(where, None, facts, row)
+
+
+def _cell(
+    table: pd.DataFrame, at: dict[str, Any], where: Where, point: _Point, present: Present
+) -> Cell:
+    column = point.column or at["column"]
+    rows = _rows(table, where)
+    if "over" in at:
+        count = len(expected(present, at["table"], where, [at["over"]]))
+        return _mean(rows, column, where, count, at["over"])
+    row = _single(rows, where)
+    facts = {key: _fact(row, name, point, where) for key, name in point.facts.items()}
+    seeds = int(_number(row, at["seeds"], where)) if "seeds" in at else None
+    cell = Cell(where, _number(row, column, where), seeds=seeds, **facts)
+    if "interval" in at and seeds != 1:
+        low, high = (_number(row, name, where) for name in at["interval"])
+        cell = replace(cell, low=low, high=high)
+    if "minus" in at:
+        other = {**where, **at["minus"]}
+        less = _number(_single(_rows(table, other), other), column, other)
+        cell = replace(cell, value=cell.value - less)
+    return cell
+
+
+def _mean(rows: pd.DataFrame, column: str, where: Where, count: int, over: str) -> Cell:
+    """Mean over rows that are seeds, with Student's interval."""
+    if len(rows) != count:
+        raise _Missing(f"{len(rows)} of {count} rows, one for each {over}, with {name_row(where)}")
+    values = [_number(row, column, where) for _, row in rows.iterrows()]
+    mean, low, high = t_interval(pd.Series(values).to_numpy(), _CONFIDENCE)
+    bounds = {"low": low, "high": high} if count > 1 else {}
+    return Cell(where, mean, seeds=count, **bounds)
+
+
+def _rows(table: pd.DataFrame, where: Where) -> pd.DataFrame:
+    for key in where:
+        if key not in table:
+            raise _Missing(f"no column {key}")
+    return match(table, where)
+
+
+def _single(rows: pd.DataFrame, where: Where) -> pd.Series:
+    if len(rows) != 1:
+        count = f"{len(rows)} rows" if len(rows) else "no row"
+        raise _Missing(f"{count} with {name_row(where)}")
+    return rows.iloc[0]
+
+
+def _number(row: pd.Series, column: str, where: Where) -> float:
+    if column not in row:
+        raise _Missing(f"no column {column}")
+    value = float(row[column])
+    if not math.isfinite(value):
+        raise _Missing(f"no finite {column} in the row with {name_row(where)}")
+    return value
+
+
+def _fact(row: pd.Series, name: Any, point: _Point, where: Where) -> float:
+    if not isinstance(name, str):
+        return float(name)
+    return float(point.reference[name]) if name not in row else _number(row, name, where)

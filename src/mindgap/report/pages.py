@@ -1,0 +1,110 @@
+"""The scorecard as pages for people, and its numbers for comparison."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from mindgap.report.claims import CLASSES, EVIDENCE
+from mindgap.report.summary import count_classes, count_verdicts, summary
+
+_MARKS = {"broken": "!", "differs": "✗", "undecided": "?", "reproduced": "✓"}
+#: A paper that disagrees with itself is no failure of ours.
+_SELF = {"differs": "disagrees with itself", "reproduced": "agrees with itself"}
+_COLUMNS = ("", "claim", "paper", "published", "measured", "accepted", "points", "notices", "reason")
+
+
+def to_markdown(scores: list[dict[str, Any]], run: str) -> str:
+    """Render the scorecard as a Markdown page: one table per class, worst verdicts first."""
+    lines = [f"# Scorecard of run `{run}`", "", summary(scores, run).partition(": ")[2] + ".", ""]
+    lines += [*(f"- {text}" for text in _legend(scores)), ""]
+    for name, meaning in CLASSES.items():
+        if rows := _answered(scores, name):
+            lines += ["", f"## {meaning.capitalize()}", "", _line(_COLUMNS)]
+            lines += [_line(["---"] * len(_COLUMNS)), *(_line(_words(s)) for s in rows)]
+    if broken := [s for s in scores if s["verdict"] == "broken"]:
+        lines += ["", "## Missing cells", "", *(f"- `{s['id']}`: {s['reason']}" for s in broken)]
+    waiting: dict[str, list[str]] = {}
+    for s in scores:
+        if s["verdict"] == "not_run":
+            waiting.setdefault(s["reason"], []).append(f"`{s['id']}`")
+    if waiting:
+        lines += ["", "## Not run here", ""]
+        lines += [f"- {reason}: {', '.join(names)}" for reason, names in waiting.items()]
+    return "\n".join(lines) + "\n"
+
+
+def to_html(scores: list[dict[str, Any]], run: str) -> str:
+    """Render the answered claims as one self-contained page for the report."""
+    style = (
+        "body{font:14px sans-serif;margin:2em}td,th{padding:.35em .6em;text-align:left;"
+        "vertical-align:top;border-bottom:1px solid #ddd}th{position:sticky;top:0;background:#fff}"
+    )
+    head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
+    parts = []
+    for name, meaning in CLASSES.items():
+        if rows := _answered(scores, name):
+            body = "".join(_row(_words(s)) for s in rows)
+            parts.append(f"<h2>{escape(meaning)}</h2><table><tr>{head}</tr>{body}</table>")
+    notes = "".join(f"<li>{escape(text)}</li>" for text in _legend(scores))
+    return (
+        f"<!doctype html><meta charset=utf-8><title>{run}</title><style>{style}</style>"
+        f"<p>{summary(scores, run)}</p><ul>{notes}</ul>{''.join(parts)}"
+    )
+
+
+def metrics(scores: list[dict[str, Any]]) -> dict[str, Any]:
+    """Counts of the verdicts, in all and by class, and the measured value of each claim."""
+    measured = {s["id"]: s["measured"] for s in scores if s["measured"] is not None}
+    return {
+        "claims": count_verdicts(scores),
+        "classes": count_classes(scores),
+        "measured": measured,
+    }
+
+
+def _answered(scores: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Claims of a class that the run answers, those first that a reader looks for."""
+    return [s for v in _MARKS for s in scores if s["verdict"] == v and s["class"] == name]
+
+
+def _legend(scores: list[dict[str, Any]]) -> list[str]:
+    """What the classes and tags mean, with the verdicts of each."""
+    lines = []
+    for name, counts in count_classes(scores).items():
+        words = _SELF if name == "self" else {"differs": "differ"}
+        some = [f"{n} {words.get(v, v)}" for v, n in counts.items() if n and v != "not_run"]
+        lines.append(f"{CLASSES[name]}: {', '.join(some) or 'none answered here'}")
+    for tag, text in EVIDENCE.items():
+        some = [s for s in scores if s["evidence"] == tag and s["verdict"] in _MARKS]
+        good = sum(s["verdict"] == "reproduced" for s in some)
+        lines.append(f"{text}: {good} of {len(some)} reproduced")
+    return [*lines, "notices: the smallest relative error in what it reads that turns the claim"]
+
+
+def _words(score: dict[str, Any]) -> list[str]:
+    verdict, measured, power = (score[key] for key in ("verdict", "measured", "power"))
+    published = "not known" if score["published"] is None else f"{score['published']:g}"
+    several = score["points"] != 1
+    reason = score["reason"]
+    if score["class"] == "self" and verdict in _SELF:
+        reason = f"the paper {_SELF[verdict]}; {reason}"
+    return [
+        _MARKS[verdict],
+        f"{score['statement']} (`{score['id']}`)",
+        f"{score['paper']} {score['figure']}",
+        "a curve" if several and score["published"] is None else published,
+        "missing" if measured is None else f"{measured:.6g}",
+        score["tolerance"],
+        str(score["points"]),
+        "" if power is None else f"{power:.0%}",
+        reason,
+    ]
+
+
+def _line(words: Any) -> str:
+    return "| " + " | ".join(word.replace("|", "\\|") for word in words) + " |"
+
+
+def _row(words: list[str]) -> str:
+    return "<tr>" + "".join(f"<td>{escape(word)}</td>" for word in words) + "</tr>"
