@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from mindgap.errors import UserError
 from mindgap.files import read_csv
+from mindgap.report.rollup import Line, to_html_table, to_markdown_table
 from mindgap.report.summary import count_verdicts, summary
 
 FIELDS = (
@@ -18,6 +19,7 @@ FIELDS = (
     "paper",
     "figure",
     "statement",
+    "evidence",
     "published",
     "measured",
     "tolerance",
@@ -81,7 +83,7 @@ def _score(claim: dict, results: Path, run: str, tables: dict) -> dict[str, Any]
             else ""
         )
         reason = f"[{tag}] {off}{claim['why']}"
-    row = {key: claim[key] for key in ("id", "paper", "figure", "statement", "published")}
+    row = {key: claim[key] for key in FIELDS if key in claim}
     row |= {"measured": value, "tolerance": tolerance(claim), "verdict": verdict, "reason": reason}
     return row
 
@@ -127,9 +129,10 @@ def tolerance(claim: dict[str, Any]) -> str:
     return f"at most {high:g}" if low is None else f"{low:g} to {high:g}"
 
 
-def to_markdown(scores: list[dict[str, Any]], run: str) -> str:
-    """Render the scorecard as a Markdown page: what differs, what agrees, what was not run."""
+def to_markdown(scores: list[dict[str, Any]], run: str, lines_of: list[Line]) -> str:
+    """Render the scorecard in Markdown: at a glance, what differs, what agrees, what waits."""
     lines = [f"# Scorecard of run `{run}`", "", summary(scores, run).partition(": ")[2] + ".", ""]
+    lines += [*to_markdown_table(lines_of), ""]
     # What differs is what a reader looks for.
     answered = [s for v in ("differs", "reproduced") for s in scores if s["verdict"] == v]
     lines += [*(f"- {text}" for text in _evidence(answered)), ""]
@@ -171,8 +174,8 @@ def _evidence(answered: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def to_html(scores: list[dict[str, Any]], run: str) -> str:
-    """Render the answered claims as one self-contained page for the report."""
+def to_html(scores: list[dict[str, Any]], run: str, lines_of: list[Line]) -> str:
+    """Render roll-up and answered claims as one self-contained page for the report."""
     answered = [s for s in scores if s["verdict"] != "not_run"]
     table = pd.DataFrame(answered, columns=FIELDS).drop(columns=["paper"])
     body = table.to_html(index=False, na_rep="not known", float_format="{:.6g}".format, border=0)
@@ -183,7 +186,7 @@ def to_html(scores: list[dict[str, Any]], run: str) -> str:
     notes = "".join(f"<li>{text}</li>" for text in _evidence(answered))
     return (
         f"<!doctype html><meta charset=utf-8><title>{run}</title><style>{style}</style>"
-        f"<p>{summary(scores, run)}</p><ul>{notes}</ul>{body}"
+        f"<p>{summary(scores, run)}</p>{to_html_table(lines_of)}<ul>{notes}</ul>{body}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Count the verdicts of a scorecard; light enough to run at the end of every workflow."""
+"""What a run says at its end; light enough for the end of every workflow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-VERDICTS = ("reproduced", "differs", "not_run")
+import yaml
+
+from mindgap.report.rollup import ORDER, count_words, to_screen
+
+VERDICTS = tuple(reversed(ORDER[:-1])) + ORDER[-1:]
 
 
 def count_verdicts(scores: list[dict[str, Any]]) -> dict[str, int]:
@@ -16,27 +20,15 @@ def count_verdicts(scores: list[dict[str, Any]]) -> dict[str, int]:
 
 def summary(scores: list[dict[str, Any]], run: str) -> str:
     """One line that counts the verdicts."""
-    words = {"differs": "differ", "not_run": "not run"}
-    counts = ", ".join(f"{n} {words.get(v, v)}" for v, n in count_verdicts(scores).items())
-    return f"scorecard of run `{run}`: {len(scores)} claims: {counts}"
+    return f"scorecard of run `{run}`: {len(scores)} claims: {count_words(count_verdicts(scores))}"
 
 
 def read_summary(run: str) -> str:
-    """Summarise `results/{run}/scorecard.json` and name the claims that differ."""
-    path = Path("results") / run / "scorecard.json"
+    """The screen at the end of a run, from `results/{run}/scorecard.json`."""
+    results = Path("results") / run
+    path = results / "scorecard.json"
     if not path.exists():
-        return f"no scorecard in results/{run} yet"
+        return f"no scorecard in {results} yet"
     scores = json.loads(path.read_text(encoding="utf-8"))
-    lines = [summary(scores, run)]
-    lines += [
-        f"  differs: {s['id']}: published {s['published']}, measured {s['measured']:.6g}"
-        for s in scores
-        if s["verdict"] == "differs"
-    ]
-    return "\n".join([*lines, f"  see {path.with_suffix('.md')}"])
-
-
-def read_errors(logs: list[str]) -> str:
-    """Return the sentences with which jobs ended, from the workflow's own logs, each once."""
-    lines = [x for log in logs for x in Path(log).read_text(encoding="utf-8").splitlines()]
-    return "\n".join(dict.fromkeys(line for line in lines if line.startswith("error: ")))
+    figures = yaml.safe_load(Path("workflow/figures.yaml").read_text(encoding="utf-8"))
+    return "\n".join(to_screen(scores, figures, results))
