@@ -13,7 +13,7 @@ ARGS   ?=
 RUN     = $$($(BIN)/python -m mindgap.overlay "$$CONFIG")
 PINS   := requirements.lock pyproject.toml
 
-.PHONY: help setup reproduce report plan check push pull test test-faults test-slurm test-remotes lint format lock clean
+.PHONY: help setup reproduce report scorecard plan check push pull test test-faults test-slurm test-remotes lint format lock clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -37,9 +37,8 @@ install:
 	@cat $(PINS) > $(VENV)/installed
 
 reproduce: setup  ## run everything: make reproduce [CONFIG=config/published.yaml]
-	@run=$(RUN) || exit 1; start=$$(mktemp); $(BIN)/snakemake --workflow-profile $(PROFILE) --configfile "$$CONFIG" $(ARGS) || failed=1; \
-	[ -z "$$failed" ] || find .snakemake/log -newer $$start -name '*.log' -exec grep -h '^error: ' {} + 2>/dev/null \
-	  | sort -u >&2; rm -f $$start; exit $${failed:-0}
+	@run=$(RUN) || exit 1; \
+	$(BIN)/snakemake --workflow-profile $(PROFILE) --logger mindgap --configfile "$$CONFIG" $(ARGS)
 	@$(MAKE) --no-print-directory report
 
 # The HTML report is made anew only where something of the run is newer than it.
@@ -55,6 +54,9 @@ plan: setup  ## what a run would download, compute and store: make plan [CONFIG=
 	@run=$(RUN) || exit 1; text=$$($(BIN)/snakemake --configfile "$$CONFIG" $(ARGS) -n 2>&1) || \
 	  { echo "$$text" | grep '^error: ' >&2 || echo "$$text" >&2; exit 1; }; \
 	echo "$$text" | $(BIN)/python -m mindgap.report.plan "$$CONFIG"
+
+scorecard: setup  ## one scorecard over all finished runs: results/scorecard.md
+	@$(BIN)/python -m mindgap.report.joined
 
 test: setup lint  ## lint, format, unit, golden and workflow tests
 	@$(BIN)/python -m pytest

@@ -3,6 +3,7 @@
 from snakemake.utils import min_version
 
 from mindgap.files import link_advice, own_copies
+from mindgap.runtime.progress import announce_chapters
 
 min_version("9.9")
 
@@ -28,6 +29,7 @@ include: "rules/report.smk"
 # Snakemake writes its record in place, and DVC may have linked it into its cache.
 if workflow.is_main_process:
     own_copies(".snakemake/metadata")
+    announce_chapters({rule.name: rule.snakefile for rule in workflow.rules})
     if advice := link_advice(f"results/{RUN}/metrics.json"):
         print(f"note: {advice}", file=sys.stderr)
 
@@ -43,7 +45,3 @@ rule all:
 
 onsuccess:
     print(read_summary(RUN))
-
-
-onerror:
-    print(read_errors(log))

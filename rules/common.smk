@@ -44,6 +44,12 @@ except UserError as error:
 # shared machine the busy waiting of OpenMP makes small batches ten times slower.
 os.environ.update(HF_HUB_OFFLINE="1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Large arrays come and go in every step of a training; without these glibc gives their memory back to
+# the system each time and faults it in again.
+for setting in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_"):
+    os.environ.setdefault(setting, str(256 * 2**20 if setting != "MALLOC_TOP_PAD_" else 64 * 2**20))
+# Bars of jobs go to their logs, where one line in ten seconds is enough.
+os.environ.setdefault("TQDM_MININTERVAL", "10")
 
 # Jobs share an accelerator one at a time; where there is none they share the cores alone.
 GPU = int(config["device"] not in ("auto", "cpu") or shutil.which("nvidia-smi") is not None)
@@ -89,17 +95,28 @@ def library(script):
     return code_digest(ROOT / "scripts" / f"{script}.py", ROOT / "src/mindgap")
 
 
-def each_embedding(pattern, modalities=2):
-    """Fill `{model}` and `{dataset}` of a pattern with every pair of this run.
+def paired(models):
+    """(model, data set) of each model that has a gap: single towers have none."""
+    return [(m.name, dataset) for m in models if len(m.modalities) > 1 for dataset in m.datasets]
 
-    Only models of at least so many modalities: single towers have no gap.
-    """
+
+def each_embedding(pattern, models=None):
+    """Fill `{model}` and `{dataset}` of a pattern with every pair of this run, or of some models."""
     return [
-        pattern.format(run=RUN, model=model.name, dataset=dataset)
-        for model in MODELS.values()
-        if len(model.modalities) >= modalities
-        for dataset in model.datasets
+        pattern.format(run=RUN, model=model, dataset=dataset)
+        for model, dataset in paired(MODELS.values() if models is None else models)
     ]
+
+
+def sooner(wildcards):
+    """Priority of a job about one model: what needs no encoder comes first."""
+    return 0 if MODELS[wildcards.model].embeds else 50
+
+
+def carried(model, records=False):
+    """Files behind a model that brings its own embeddings; shipped ones lie beside the code."""
+    files = carried_files(MODELS[model].options, records)
+    return [local(f) if f.startswith("resources/") else f for f in files]
 
 
 def reader(definition):

@@ -71,6 +71,7 @@ rule compare_methods:
         "results/{run}/logs/compare_methods/{model}/{dataset}.log",
     benchmark:
         "results/{run}/benchmarks/compare_methods/{model}/{dataset}.tsv"
+    priority: sooner
     threads: config["threads"]
     resources:
         mem_mb=memory(16),
@@ -118,6 +119,7 @@ rule audit_published:
         drops=shown_table("downstream", "published_drops"),
     log:
         "results/{run}/logs/audit_published.log",
+    priority: 30
     localrule: True
     params:
         library=library("audit_published"),

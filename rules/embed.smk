@@ -122,7 +122,7 @@ rule join_shards:
 rule import_embeddings:
     """Check embeddings that somebody else made and store them as ours."""
     input:
-        lambda w: carried_files(MODELS[w.model].options, records=True),
+        lambda w: carried(w.model, records=True),
     output:
         "results/{run}/embeddings/{model}/{dataset}.safetensors",
     log:
@@ -131,6 +131,7 @@ rule import_embeddings:
         "results/{run}/benchmarks/import_embeddings/{model}/{dataset}.tsv"
     wildcard_constraints:
         model=one_of(CARRIERS),
+    priority: 50
     resources:
         mem_mb=memory(8),
         runtime=60,

@@ -1,17 +1,33 @@
 """How large is the gap, by which measure?
 
-Writes results/{run}/gap/gap.csv (one row a model and data set), cosines.csv (histograms),
+Writes results/{run}/gap/gap.csv (one row per model and data set), cosines.csv (histograms),
 projection.csv (two-dimensional points), and the figures that read them.
 """
 
-FIGURES += [f"figure1_{method}.png" for method in config["gap"]["projection"]["methods"]]
+# Published features need no encoder: they are projected, and drawn, before anything is computed.
+ORIGINS = {
+    "features": [m for m in MODELS.values() if not m.embeds],
+    "encoders": [m for m in MODELS.values() if m.embeds],
+}
+ORIGINS = {name: models for name, models in ORIGINS.items() if paired(models)}
+DRAWN = {"figure1": list(ORIGINS)}
+if len(ORIGINS) > 1:
+    DRAWN["figure1_features"] = ["features"]
+FIGURES += [f"{name}_{m}.png" for name in DRAWN for m in config["gap"]["projection"]["methods"]]
 FIGURES += ["cosines.png"]
+TABLES += ["gap/projection.csv"]
 TABLES += [
     f"gap/parts/{model.name}/{dataset}.sharded.csv"
     for model in MODELS.values()
     for dataset in model.datasets
     if model.embeds and dataset in SHARDED and len(model.modalities) == 2
 ]
+
+
+def drawn_models(figure):
+    """Models of a figure, in the order of the configuration."""
+    names = {model.name for origin in DRAWN[figure] for model in ORIGINS[origin]}
+    return [model for model in MODELS.values() if model.name in names]
 
 
 rule measure_gap:
@@ -25,6 +41,7 @@ rule measure_gap:
         "results/{run}/logs/measure_gap/{model}/{dataset}.log",
     benchmark:
         "results/{run}/benchmarks/measure_gap/{model}/{dataset}.tsv"
+    priority: sooner
     threads: config["threads"]
     resources:
         mem_mb=memory(16),
@@ -83,15 +100,20 @@ rule merge_sums:
 
 
 rule project_pairs:
-    """Project both modalities of every model to two dimensions, in one process for one warm-up."""
+    """Project both modalities of many models to two dimensions, in one process for one warm-up."""
     input:
-        each_embedding("results/{run}/embeddings/{model}/{dataset}.safetensors"),
+        lambda w: each_embedding(
+            "results/{run}/embeddings/{model}/{dataset}.safetensors", ORIGINS[w.origin]
+        ),
     output:
-        "results/{run}/gap/projection.csv",
+        "results/{run}/gap/parts/{origin}.projection.csv",
     log:
-        "results/{run}/logs/project_pairs.log",
+        "results/{run}/logs/project_pairs/{origin}.log",
     benchmark:
-        "results/{run}/benchmarks/project_pairs.tsv"
+        "results/{run}/benchmarks/project_pairs/{origin}.tsv"
+    wildcard_constraints:
+        origin=one_of(ORIGINS),
+    priority: 40
     resources:
         mem_mb=memory(16),
         runtime=240,
@@ -106,20 +128,28 @@ rule project_pairs:
 rule plot_projection:
     """Draw Figure 1: both modalities of every model, a thin line for each pair."""
     input:
-        measures="results/{run}/gap/gap.csv",
-        projection="results/{run}/gap/projection.csv",
+        measures=lambda w: each_embedding(
+            "results/{run}/gap/parts/{model}/{dataset}.gap.csv", drawn_models(w.figure)
+        ),
+        projection=lambda w: expand(
+            "results/{run}/gap/parts/{origin}.projection.csv", run=RUN, origin=DRAWN[w.figure]
+        ),
     output:
         png=report(
-            "results/{run}/figures/figure1_{method}.png",
+            "results/{run}/figures/{figure}_{method}.png",
             caption=caption("figure1"),
             category="gap",
-            labels={"what": "Figure 1, {method}", "kind": "figure"},
+            labels={"what": "{figure}, {method}", "kind": "figure"},
         ),
-        pdf="results/{run}/figures/figure1_{method}.pdf",
+        pdf="results/{run}/figures/{figure}_{method}.pdf",
     log:
-        "results/{run}/logs/plot_projection/{method}.log",
+        "results/{run}/logs/plot_projection/{figure}_{method}.log",
     benchmark:
-        "results/{run}/benchmarks/plot_projection/{method}.tsv"
+        "results/{run}/benchmarks/plot_projection/{figure}_{method}.tsv"
+    wildcard_constraints:
+        figure=one_of(DRAWN),
+        method=one_of(config["gap"]["projection"]["methods"]),
+    priority: 40
     localrule: True
     params:
         library=library("plot_projection"),

@@ -6,7 +6,7 @@ twice for programs (scorecard.json, scorecard.csv), and its counts as metrics.js
 
 from mindgap.cone.plan import absent_tables
 from mindgap.data.sources import record_of
-from mindgap.report.summary import read_errors, read_summary
+from mindgap.report.summary import read_summary
 
 CLAIM_TABLES = [
     "codebook/effects",
@@ -52,8 +52,12 @@ rule collect_tables:
         lambda w: (
             DOWNSTREAM.parts(RUN)[w.table]
             if w.chapter == "downstream"
-            else each_embedding(
-                f"results/{{run}}/{w.chapter}/parts/{{model}}/{{dataset}}.{w.table}.csv"
+            else (
+                expand("results/{run}/gap/parts/{origin}.projection.csv", run=RUN, origin=ORIGINS)
+                if w.table == "projection"
+                else each_embedding(
+                    f"results/{{run}}/{w.chapter}/parts/{{model}}/{{dataset}}.{w.table}.csv"
+                )
             )
         ),
     output:
@@ -67,7 +71,7 @@ rule collect_tables:
         "results/{run}/logs/collect_tables/{chapter}/{table}.log",
     wildcard_constraints:
         chapter="gap|shift|downstream",
-        table=f"gap|cosines|minima|trends|{one_of(DOWNSTREAM.parts(RUN))}",
+        table=f"gap|cosines|projection|minima|trends|{one_of(DOWNSTREAM.parts(RUN))}",
     localrule: True
     params:
         library=library("collect_tables"),
@@ -80,6 +84,7 @@ rule score_claims:
     input:
         claims=local("workflow/claims.yaml"),
         schema=local("workflow/schemas/claims.schema.yaml"),
+        figures=local("workflow/figures.yaml"),
         tables=expand("results/{{run}}/{table}.csv", table=READ_TABLES),
     output:
         json="results/{run}/scorecard.json",
@@ -97,6 +102,7 @@ rule score_claims:
     localrule: True
     params:
         library=library("score_claims"),
+        files=lambda w: [f"figures/{name}" for name in FIGURES] + [f"{t}.csv" for t in READ_TABLES],
     script:
         "../scripts/score_claims.py"
 

@@ -21,6 +21,7 @@ rule sweep_shift:
         "results/{run}/logs/sweep_shift/{model}/{dataset}.log",
     benchmark:
         "results/{run}/benchmarks/sweep_shift/{model}/{dataset}.tsv"
+    priority: sooner
     threads: config["threads"]
     resources:
         mem_mb=memory(16),
@@ -49,6 +50,7 @@ rule trace_spheres:
         "results/{run}/logs/trace_spheres.log",
     benchmark:
         "results/{run}/benchmarks/trace_spheres.tsv"
+    priority: 30
     resources:
         mem_mb=memory(4),
         runtime=60,
@@ -84,6 +86,7 @@ rule plot_landscape:
         "results/{run}/logs/plot_landscape/{model}/{dataset}.log",
     benchmark:
         "results/{run}/benchmarks/plot_landscape/{model}/{dataset}.tsv"
+    priority: sooner
     localrule: True
     params:
         library=library("plot_landscape"),
@@ -111,6 +114,7 @@ rule plot_spheres:
         "results/{run}/logs/plot_spheres.log",
     benchmark:
         "results/{run}/benchmarks/plot_spheres.tsv"
+    priority: 30
     localrule: True
     params:
         library=library("plot_spheres"),

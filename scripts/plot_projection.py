@@ -1,5 +1,7 @@
 """Draw Figure 1."""
 
+import pandas as pd
+
 from mindgap.files import read_csv
 from mindgap.gap.figures import figure_projection
 from mindgap.job import run
@@ -8,7 +10,8 @@ from mindgap.style import save_figure
 
 def main(job):
     """Draw the projection by one method and save it as PNG and PDF."""
-    points, gaps = read_csv(job.input.projection), read_csv(job.input.measures)
+    points = pd.concat(map(read_csv, job.input.projection))
+    gaps = pd.concat(map(read_csv, job.input.measures), ignore_index=True)
     figure = figure_projection(points, gaps, job.wildcards.method)
     save_figure(figure, job.output.png, job.output.pdf)
 

@@ -8,17 +8,21 @@ from mindgap.config import read_yaml
 from mindgap.files import write_csv, write_json, write_text
 from mindgap.job import run
 from mindgap.report.claims import FIELDS, check_claims, metrics, score_claims, to_html, to_markdown
+from mindgap.report.rollup import roll_up
 
 
 def main(job):
     """Write the scorecard in three formats, and its counts."""
     claims = read_yaml(job.input.claims)
     check_claims(claims, read_yaml(job.input.schema))
-    scores = score_claims(claims, Path(job.output.json).parent, job.wildcards.run)
+    results = Path(job.output.json).parent
+    scores = score_claims(claims, results, job.wildcards.run)
+    # Figures are drawn later: what the run will have is known from its rules.
+    lines = roll_up(scores, read_yaml(job.input.figures), set(job.params.files).__contains__)
     write_json(job.output.json, scores)
     write_csv(job.output.csv, pd.DataFrame(scores, columns=FIELDS))
-    write_text(job.output.md, to_markdown(scores, job.wildcards.run))
-    write_text(job.output.html, to_html(scores, job.wildcards.run))
+    write_text(job.output.md, to_markdown(scores, job.wildcards.run, lines))
+    write_text(job.output.html, to_html(scores, job.wildcards.run, lines))
     write_json(job.output.metrics, metrics(scores))
 
 

@@ -13,6 +13,7 @@ from jsonschema.exceptions import ValidationError
 
 from mindgap.cone.plan import cone_datasets, initialisations
 from mindgap.data.definitions import file_names, modalities, own_files
+from mindgap.data.sources import place_of
 from mindgap.errors import UserError
 
 #: What an encoder's definition may leave out.
@@ -208,9 +209,13 @@ def _placed(options: dict[str, Any]) -> dict[str, Any]:
     """Options of arrays whose files are those of a source: their names become paths."""
     if options["kind"] != "arrays" or "source" not in options:
         return options
-    folder = f"data/{options['source']}"
-    files = {modality: f"{folder}/{name}" for modality, name in options["modalities"].items()}
-    more = {key: f"{folder}/{options[key]}" for key in ("labels", "groups") if key in options}
+
+    def place(address: str) -> str:
+        name, mark, key = address.partition("#")
+        return f"{place_of(options['source'], name)}{mark}{key}"
+
+    files = {modality: place(address) for modality, address in options["modalities"].items()}
+    more = {key: place(options[key]) for key in ("labels", "groups") if key in options}
     return {**options, "modalities": files, **more}
 
 

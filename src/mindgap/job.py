@@ -5,9 +5,13 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
+import resource
 import sys
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,39 +23,103 @@ def run(main: Callable[[Any], None], job: Any) -> None:
     """Call `main(job)`; the log goes to `job.log[0]`, a failure exits with status 1.
 
     `job` is the workflow's job object or any namespace with the same attributes, so that a test
-    can call `main` directly. A `UserError` ends in its sentence, on the console and in the log;
-    any other exception leaves its traceback in the log.
+    can call `main` directly. Everything that is printed meanwhile, bars too, goes to the log;
+    `logging.warning` reaches the console as well. At its end the log says what the job has used,
+    see `read_usage`. A `UserError` ends in its sentence; any other exception leaves its
+    traceback in the log.
     """
     log = Path(job.log[0]) if getattr(job, "log", None) else None
     alone = _wait_for_another(log) if log else None
     logging.raiseExceptions = False  # a line that does not fit on a full disk is no error
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(message)s",
-        datefmt="%H:%M:%S",
-        handlers=_handlers(log),
-        force=True,
-    )
-    logging.captureWarnings(True)
+    begun, failure = time.monotonic(), None
     try:
-        main(job)
-        logging.info("done")
-    except UserError as error:
-        _fail(f"error: {error}", log)
-    except Exception as error:
-        full = name_full_disk(error)
-        _fail(f"error: {full}" if full else traceback.format_exc(), log)
+        with _console(log) as handlers:
+            logging.basicConfig(
+                level=logging.INFO,
+                format="%(asctime)s %(message)s",
+                datefmt="%H:%M:%S",
+                handlers=handlers,
+                force=True,
+            )
+            logging.captureWarnings(True)
+            try:
+                main(job)
+                logging.info(_usage(time.monotonic() - begun))
+                logging.info("done")
+            except UserError as error:
+                failure = f"error: {error}"
+            except Exception as error:
+                full = name_full_disk(error)
+                failure = f"error: {full}" if full else traceback.format_exc()
+        if failure:
+            _fail(failure, log)
     finally:
         if alone:
             Path(alone.name).unlink(missing_ok=True)
             alone.close()
 
 
-def _handlers(log: Path | None) -> list[logging.Handler]:
+@contextmanager
+def _console(log: Path | None) -> Iterator[list[logging.Handler]]:
+    """Yield the handlers of a job's log; what is printed goes to the log until the block ends.
+
+    Two jobs at a time would draw their bars over each other.
+    """
     try:
-        return [logging.FileHandler(log, mode="w", encoding="utf-8")] if log else []
+        if log:
+            log.write_bytes(b"")
+        file = logging.FileHandler(log, mode="a", encoding="utf-8") if log else None
     except OSError:  # a full disk; what the job has to say goes to the console
-        return []
+        file = None
+    if file is None:
+        yield []
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(1), os.dup(2)]
+    # Both append, so that bars and lines of the log follow each other.
+    target = os.open(log, os.O_WRONLY | os.O_APPEND)
+    with os.fdopen(os.dup(kept[1]), "w", encoding="utf-8") as console:
+        warnings = logging.StreamHandler(console)
+        warnings.setLevel(logging.WARNING)
+        warnings.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        # Warnings of libraries have loggers of their own and stay in the log.
+        warnings.addFilter(lambda record: record.name == "root")
+        try:
+            for stream in (1, 2):
+                os.dup2(target, stream)
+            yield [file, warnings]
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for stream, old in enumerate(kept, start=1):
+                os.dup2(old, stream)
+                os.close(old)
+            os.close(target)
+
+
+_USED = re.compile(
+    r"used ([\d.]+) s, CPU ([\d.]+) s user and ([\d.]+) s system, at most (\d+) MB$", re.MULTILINE
+)
+
+
+def _usage(seconds: float) -> str:
+    """What this process and those that it has waited for have used, as a line of the log."""
+    own, others = (resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    user, system = own.ru_utime + others.ru_utime, own.ru_stime + others.ru_stime
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    peak = max(own.ru_maxrss, others.ru_maxrss) // unit
+    return (
+        f"used {seconds:.2f} s, CPU {user:.2f} s user and {system:.2f} s system, at most {peak} MB"
+    )
+
+
+def read_usage(log: str | Path) -> dict[str, float] | None:
+    """Seconds, CPU seconds (user, system) and peak memory in MB, as the log of a job has them."""
+    found = _USED.findall(Path(log).read_text(encoding="utf-8", errors="replace"))
+    if not found:
+        return None
+    return dict(zip(("seconds", "user", "system", "peak_mb"), map(float, found[-1]), strict=True))
 
 
 def _wait_for_another(log: Path) -> TextIO | None:

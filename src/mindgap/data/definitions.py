@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mindgap.data.kinds import KINDS, Options
-from mindgap.data.sources import record_of
+from mindgap.data.sources import place_of, record_of
 
 
 def modalities(definition: Options) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ def find_files(definition: Options) -> dict[str, str]:
             found[role] = place
         else:
             source, name = place
-            found[role] = own.get(name, f"data/{source}/{name}")
+            found[role] = own.get(name) or place_of(source, name)
     return found
 
 

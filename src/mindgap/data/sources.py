@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mindgap.errors import UserError
@@ -80,9 +81,20 @@ def manifest(options: dict[str, Any]) -> str | None:
     )
 
 
+def shipped_file(source: str, name: str) -> str | None:
+    """Copy of a file that comes with the repository, or None."""
+    path = f"resources/{source}/{name}"
+    return path if Path(path).is_file() else None
+
+
+def place_of(source: str, name: str) -> str:
+    """Path of a file: below `resources` if it comes with the repository, else below `data`."""
+    return shipped_file(source, name) or f"data/{source}/{name}"
+
+
 def record_of(source: str, name: str) -> str:
-    """Record of a download's checksum, which says that it is there and whole."""
-    return f"data/.fetched/{source}/{name}.sha256"
+    """File that a job waits for: the record of a checksum, or the shipped file itself."""
+    return shipped_file(source, name) or f"data/.fetched/{source}/{name}.sha256"
 
 
 def carried_places(options: dict[str, Any]) -> list[tuple[str, str]]:
@@ -98,7 +110,7 @@ def carried_places(options: dict[str, Any]) -> list[tuple[str, str]]:
 def carried_files(options: dict[str, Any], records: bool = False) -> list[str]:
     """Files behind a model that brings its own embeddings, or the records of downloaded ones."""
     if places := carried_places(options):
-        return [record_of(*p) if records else "data/{}/{}".format(*p) for p in places]
+        return [record_of(*p) if records else place_of(*p) for p in places]
     files = (address.partition("#")[0] for address in options["modalities"].values())
     return list(dict.fromkeys(files))
 
@@ -106,6 +118,5 @@ def carried_files(options: dict[str, Any], records: bool = False) -> list[str]:
 def expected_sums(sources: dict[str, Any], options: dict[str, Any]) -> dict[str, str | None]:
     """Path -> checksum that the table of sources gives for a model's files; none for own files."""
     return {
-        "data/{}/{}".format(*place): find_source(sources, *place).sha256
-        for place in carried_places(options)
+        place_of(*place): find_source(sources, *place).sha256 for place in carried_places(options)
     }

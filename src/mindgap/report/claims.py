@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from mindgap.errors import UserError
 from mindgap.report.cells import Cell, find_cells
-from mindgap.report.judge import LEAST_SEEDS, judge, say
+from mindgap.report.judge import LEAST_SEEDS, judge, tolerance
 from mindgap.report.tables import Present, Tables
 
 FIELDS = (
@@ -16,17 +16,19 @@ FIELDS = (
     "paper",
     "figure",
     "statement",
+    "evidence",
     "published",
     "measured",
     "tolerance",
     "verdict",
     "reason",
     "class",
-    "evidence",
     "points",
     "power",
     "runs",
 )
+
+_STATIC = ("id", "paper", "figure", "statement", "evidence", "published")
 
 #: What the tag at the head of a reason says about the published value.
 EVIDENCE = {
@@ -92,13 +94,12 @@ def score_claim(
     else:
         verdict, measured = judge(claim, cells)
     return {
-        **{key: claim[key] for key in ("id", "paper", "figure", "statement", "published")},
+        **{key: claim[key] for key in _STATIC},
         "measured": measured,
-        "tolerance": say(claim),
+        "tolerance": tolerance(claim),
         "verdict": verdict,
         "reason": _reason(claim, cells, verdict, measured, lack, run),
         "class": claim["class"],
-        "evidence": claim["evidence"],
         "points": len(cells),
         "power": None,
         "runs": claim["runs"],

@@ -70,7 +70,7 @@ def _direction(cell: Cell, low: float, high: float) -> str:
     return "differs" if outside else "undecided"
 
 
-def say(claim: dict[str, Any]) -> str:
+def tolerance(claim: dict[str, Any]) -> str:
     """What a claim accepts, in words."""
     if "tolerance" in claim:
         return f"±{claim['tolerance']:g}"

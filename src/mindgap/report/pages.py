@@ -6,17 +6,19 @@ from html import escape
 from typing import Any
 
 from mindgap.report.claims import CLASSES, EVIDENCE
+from mindgap.report.rollup import MARKS, ORDER, Line, to_html_table, to_markdown_table
 from mindgap.report.summary import count_classes, count_verdicts, summary
 
-_MARKS = {"broken": "!", "differs": "✗", "undecided": "?", "reproduced": "✓"}
+_ANSWERED = ORDER[:-1]
 #: A paper that disagrees with itself is no failure of ours.
 _SELF = {"differs": "disagrees with itself", "reproduced": "agrees with itself"}
 _COLUMNS = ("", "claim", "paper", "published", "measured", "accepted", "points", "notices", "reason")
 
 
-def to_markdown(scores: list[dict[str, Any]], run: str) -> str:
-    """Render the scorecard as a Markdown page: one table per class, worst verdicts first."""
+def to_markdown(scores: list[dict[str, Any]], run: str, rolled: list[Line]) -> str:
+    """Render the scorecard in Markdown: at a glance, then by class, the worst verdicts first."""
     lines = [f"# Scorecard of run `{run}`", "", summary(scores, run).partition(": ")[2] + ".", ""]
+    lines += [*to_markdown_table(rolled), ""]
     lines += [*(f"- {text}" for text in _legend(scores)), ""]
     for name, meaning in CLASSES.items():
         if rows := _answered(scores, name):
@@ -34,8 +36,8 @@ def to_markdown(scores: list[dict[str, Any]], run: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def to_html(scores: list[dict[str, Any]], run: str) -> str:
-    """Render the answered claims as one self-contained page for the report."""
+def to_html(scores: list[dict[str, Any]], run: str, rolled: list[Line]) -> str:
+    """Render roll-up and answered claims as one self-contained page for the report."""
     style = (
         "body{font:14px sans-serif;margin:2em}td,th{padding:.35em .6em;text-align:left;"
         "vertical-align:top;border-bottom:1px solid #ddd}th{position:sticky;top:0;background:#fff}"
@@ -49,7 +51,7 @@ def to_html(scores: list[dict[str, Any]], run: str) -> str:
     notes = "".join(f"<li>{escape(text)}</li>" for text in _legend(scores))
     return (
         f"<!doctype html><meta charset=utf-8><title>{run}</title><style>{style}</style>"
-        f"<p>{summary(scores, run)}</p><ul>{notes}</ul>{''.join(parts)}"
+        f"<p>{summary(scores, run)}</p>{to_html_table(rolled)}<ul>{notes}</ul>{''.join(parts)}"
     )
 
 
@@ -65,7 +67,7 @@ def metrics(scores: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _answered(scores: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     """Claims of a class that the run answers, those first that a reader looks for."""
-    return [s for v in _MARKS for s in scores if s["verdict"] == v and s["class"] == name]
+    return [s for v in _ANSWERED for s in scores if s["verdict"] == v and s["class"] == name]
 
 
 def _legend(scores: list[dict[str, Any]]) -> list[str]:
@@ -76,7 +78,7 @@ def _legend(scores: list[dict[str, Any]]) -> list[str]:
         some = [f"{n} {words.get(v, v)}" for v, n in counts.items() if n and v != "not_run"]
         lines.append(f"{CLASSES[name]}: {', '.join(some) or 'none answered here'}")
     for tag, text in EVIDENCE.items():
-        some = [s for s in scores if s["evidence"] == tag and s["verdict"] in _MARKS]
+        some = [s for s in scores if s["evidence"] == tag and s["verdict"] in _ANSWERED]
         good = sum(s["verdict"] == "reproduced" for s in some)
         lines.append(f"{text}: {good} of {len(some)} reproduced")
     return [*lines, "notices: the smallest relative error in what it reads that turns the claim"]
@@ -90,7 +92,7 @@ def _words(score: dict[str, Any]) -> list[str]:
     if score["class"] == "self" and verdict in _SELF:
         reason = f"the paper {_SELF[verdict]}; {reason}"
     return [
-        _MARKS[verdict],
+        MARKS[verdict],
         f"{score['statement']} (`{score['id']}`)",
         f"{score['paper']} {score['figure']}",
         "a curve" if several and score["published"] is None else published,

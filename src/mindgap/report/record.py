@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mindgap.files import sha256
+from mindgap.job import read_usage
 
 #: Version of the record's own format.
 SCHEMA = 1
@@ -40,30 +41,23 @@ def describe_files(folder: str | Path) -> dict[str, dict[str, Any]]:
 
 
 def sum_costs(folder: str | Path) -> list[dict[str, Any]]:
-    """Jobs, wall seconds, CPU seconds and peak memory (MB) of each rule, from its benchmarks."""
+    """Jobs, wall and CPU seconds and peak memory (MB) of each rule, as their logs have them."""
     folder = Path(folder)
     rules: dict[str, list[dict[str, float]]] = defaultdict(list)
-    for path in sorted(folder.rglob("*.tsv")):
-        header, *rows = (line.split("\t") for line in path.read_text().splitlines())
-        rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
-        rules[rule] += [dict(zip(header, map(_number, row), strict=True)) for row in rows]
+    for path in sorted(folder.rglob("*.log")):
+        if (usage := read_usage(path)) is not None:
+            rules[path.relative_to(folder).parts[0].removesuffix(".log")].append(usage)
     return [
         {
             "rule": rule,
             "jobs": len(rows),
-            "seconds": round(sum(row["s"] for row in rows), 2),
-            "cpu_seconds": round(sum(row.get("cpu_time", 0.0) for row in rows), 2),
-            "peak_mb": round(max(row.get("max_rss", 0.0) for row in rows), 1),
+            "seconds": round(sum(row["seconds"] for row in rows), 2),
+            "cpu_seconds": round(sum(row["user"] + row["system"] for row in rows), 2),
+            "system_seconds": round(sum(row["system"] for row in rows), 2),
+            "peak_mb": max(row["peak_mb"] for row in rows),
         }
         for rule, rows in sorted(rules.items())
     ]
-
-
-def _number(word: str) -> float:
-    try:
-        return float(word)
-    except ValueError:  # "-" where a job was too short to be looked at, h:m:s
-        return 0.0
 
 
 def describe_code(root: str | Path) -> dict[str, Any]:
@@ -129,7 +123,8 @@ def describe_run(root: str | Path, folder: str | Path, sources: list[str]) -> di
     folder
         Results of the run.
     sources
-        Records of the checksums of what was downloaded, `data/.fetched/{source}/{file}.sha256`.
+        Records of the checksums of what was downloaded, `data/.fetched/{source}/{file}.sha256`, and
+        files that come with the repository, `resources/{source}/{file}`.
     """
     root, folder = Path(root), Path(folder)
     return {
@@ -141,9 +136,11 @@ def describe_run(root: str | Path, folder: str | Path, sources: list[str]) -> di
         "machine": describe_machine(),
         "sources": {
             "/".join(Path(p).parts[-2:]).removesuffix(".sha256"): Path(p).read_text().split()[0]
+            if p.endswith(".sha256")
+            else sha256(p)
             for p in sources
         },
-        "costs": sum_costs(folder / "benchmarks"),
+        "costs": sum_costs(folder / "logs"),
         "files": describe_files(folder),
     }
 
@@ -173,8 +170,8 @@ def to_html(record: dict[str, Any]) -> str:
         f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>"
         for key, value in facts.items()
     )
-    columns = ("rule", "jobs", "seconds", "cpu_seconds", "peak_mb")
-    names = ("rule", "jobs", "wall s", "CPU s", "peak MB")
+    columns = ("rule", "jobs", "seconds", "cpu_seconds", "system_seconds", "peak_mb")
+    names = ("rule", "jobs", "wall s", "CPU s", "of it system s", "peak MB")
     rows = "".join(
         "<tr>" + "".join(f"<td>{escape(str(one[c]))}</td>" for c in columns) + "</tr>"
         for one in record["costs"]

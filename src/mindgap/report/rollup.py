@@ -1,0 +1,184 @@
+"""The scorecard at a glance: one line per figure, table and theorem of each paper."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+#: Worst first; a line is called by the worst verdict among its claims that were answered.
+ORDER = ("broken", "differs", "undecided", "reproduced", "not_run")
+MARKS = {"broken": "!", "differs": "✗", "undecided": "?", "reproduced": "✓", "not_run": "·"}
+WORDS = {"differs": "differ", "not_run": "not run"}
+PAPERS = {
+    "MTG": "Mind the Gap (Liang et al. 2022)",
+    "CMD": "Cross-Modal Discrete Representation Learning (Liu et al. 2022)",
+}
+#: Lines that a screen has for the claims that are not reproduced.
+_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Line:
+    """Claims of one figure, table or theorem.
+
+    Attributes
+    ----------
+    paper
+        Key of `PAPERS`, or empty for what is no paper's.
+    name, about
+        What the paper calls it, and what it is about.
+    verdicts
+        Verdict -> number of claims.
+    printed, printed_reproduced
+        How many of the answered claims are against printed numbers, and how many of those hold.
+    file
+        What to look at, below the results of the run; empty where the run has nothing.
+    """
+
+    paper: str
+    name: str
+    about: str
+    verdicts: dict[str, int]
+    printed: int
+    printed_reproduced: int
+    file: str
+
+    @property
+    def verdict(self) -> str:
+        """The worst verdict of an answered claim, or `not_run`."""
+        return next((v for v in ORDER if self.verdicts.get(v)), "not_run")
+
+    @property
+    def answered(self) -> int:
+        """Claims that this run answers."""
+        return sum(n for verdict, n in self.verdicts.items() if verdict != "not_run")
+
+
+def roll_up(
+    scores: list[dict[str, Any]], figures: list[dict[str, Any]], has: Callable[[str], bool]
+) -> list[Line]:
+    """Fold scored claims into one line per row of workflow/figures.yaml, and one for the rest.
+
+    Parameters
+    ----------
+    scores
+        Rows of scorecard.json.
+    figures
+        Rows of workflow/figures.yaml.
+    has
+        Whether the run has a file, by its path below the results of the run.
+    """
+    place = {(row["paper"], name): i for i, row in enumerate(figures) for name in row["figures"]}
+    groups: dict[int, list[dict[str, Any]]] = {i: [] for i in range(len(figures))}
+    rest = []
+    for score in scores:
+        at = place.get((score["paper"], score["figure"]))
+        groups.get(at, rest).append(score)
+    lines = [_line(row, groups[i], has) for i, row in enumerate(figures) if groups[i]]
+    about = {"paper": "", "name": "Extensions", "about": "not from the papers", "file": []}
+    return [*lines, _line(about, rest, has)] if rest else lines
+
+
+def _line(row: dict[str, Any], some: list[dict[str, Any]], has: Callable[[str], bool]) -> Line:
+    printed = [s for s in some if s["evidence"] == "P" and s["verdict"] != "not_run"]
+    return Line(
+        row["paper"],
+        row["name"],
+        row["about"],
+        dict(Counter(s["verdict"] for s in some)),
+        len(printed),
+        sum(s["verdict"] == "reproduced" for s in printed),
+        next(filter(has, row["file"]), ""),
+    )
+
+
+def count_words(verdicts: dict[str, int]) -> str:
+    """Verdicts in words: `5 reproduced, 1 differ`."""
+    parts = [f"{verdicts[v]} {WORDS.get(v, v)}" for v in reversed(ORDER[:-1]) if verdicts.get(v)]
+    parts += [f"{verdicts['not_run']} not run"] if verdicts.get("not_run") else []
+    return ", ".join(parts) or "no claims"
+
+
+def to_lines(lines: list[Line]) -> list[str]:
+    """The roll-up as plain text, columns aligned."""
+    width = max((len(line.name) for line in lines), default=0)
+    middle = max((len(line.about) for line in lines), default=0)
+    texts, paper = [], None
+    for line in lines:
+        if line.paper and line.paper != paper:
+            texts.append(PAPERS[line.paper])
+            paper = line.paper
+        count = f"{line.verdicts.get('reproduced', 0):>3} of {line.answered:<3}"
+        printed = f"printed {line.printed_reproduced} of {line.printed}" if line.printed else ""
+        text = f"  {MARKS[line.verdict]} {line.name:<{width}}  {line.about:<{middle}}  "
+        texts.append(
+            f"{text}{count if line.answered else 'not run':<10} {printed:<17} {line.file}".rstrip()
+        )
+    return texts
+
+
+def to_screen(
+    scores: list[dict[str, Any]], figures: list[dict[str, Any]], results: Path
+) -> list[str]:
+    """What a run says at its end: at most 40 lines."""
+    lines = roll_up(scores, figures, lambda name: (results / name).exists())
+    counts = count_words(Counter(s["verdict"] for s in scores))
+    texts = [f"{results}: {len(scores)} claims: {counts}", *to_lines(lines)]
+    bad = sorted(
+        (s for s in scores if s["verdict"] in ORDER[:3]), key=lambda s: ORDER.index(s["verdict"])
+    )
+    for score in bad[:_SHOWN]:
+        texts.append(f"  {score['verdict']}: {score['id']}: {_numbers(score)}")
+    if len(bad) > _SHOWN:
+        texts.append(f"  and {len(bad) - _SHOWN} more in {results / 'scorecard.md'}")
+    return texts
+
+
+def _numbers(score: dict[str, Any]) -> str:
+    measured = "no value" if score["measured"] is None else f"{score['measured']:.4g}"
+    if score["published"] is not None:
+        return f"published {score['published']:g}, measured {measured}"
+    return f"accepted {score['tolerance']}, measured {measured}"
+
+
+def to_markdown_table(lines: list[Line]) -> list[str]:
+    """The roll-up as a Markdown table."""
+    texts = [
+        "| | | about | reproduced | printed numbers | claims | look at |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for line in lines:
+        printed = f"{line.printed_reproduced} of {line.printed}" if line.printed else ""
+        name = f"{line.paper} {line.name}".strip()
+        look = f"[{line.file}]({line.file})" if line.file else ""
+        share = f"{line.verdicts.get('reproduced', 0)} of {line.answered}"
+        cells = (MARKS[line.verdict], name, line.about, share if line.answered else "")
+        texts.append("| " + " | ".join((*cells, printed, count_words(line.verdicts), look)) + " |")
+    return texts
+
+
+def to_html_table(lines: list[Line]) -> str:
+    """The roll-up as an HTML table."""
+    head = "".join(
+        f"<th>{name}</th>"
+        for name in ("", "", "about", "reproduced", "printed numbers", "claims", "look at")
+    )
+    rows = []
+    for line in lines:
+        printed = f"{line.printed_reproduced} of {line.printed}" if line.printed else ""
+        share = f"{line.verdicts.get('reproduced', 0)} of {line.answered}" if line.answered else ""
+        cells = (
+            MARKS[line.verdict],
+            f"{line.paper} {line.name}".strip(),
+            line.about,
+            share,
+            printed,
+            count_words(line.verdicts),
+            line.file,
+        )
+        rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"

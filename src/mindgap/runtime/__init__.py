@@ -1,0 +1,1 @@
+"""How a run goes, and nothing that decides its results."""
