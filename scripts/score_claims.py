@@ -1,4 +1,4 @@
-"""Score the published claims against the tables of this run."""
+"""Score the claims against the tables of this run."""
 
 from pathlib import Path
 
@@ -7,16 +7,18 @@ import pandas as pd
 from mindgap.config import read_yaml
 from mindgap.files import write_csv, write_json, write_text
 from mindgap.job import run
-from mindgap.report.claims import FIELDS, check_claims, metrics, score_claims, to_html, to_markdown
+from mindgap.report.claims import FIELDS, check_claims, score_claims
+from mindgap.report.pages import metrics, to_html, to_markdown
 from mindgap.report.rollup import roll_up
+from mindgap.report.tables import Tables
 
 
 def main(job):
     """Write the scorecard in three formats, and its counts."""
     claims = read_yaml(job.input.claims)
     check_claims(claims, read_yaml(job.input.schema))
-    results = Path(job.output.json).parent
-    scores = score_claims(claims, results, job.wildcards.run)
+    tables = Tables(Path(job.output.json).parent, Path(job.input.claims).parent / "reference")
+    scores = score_claims(claims, tables, job.wildcards.run, job.params.present)
     # Figures are drawn later: what the run will have is known from its rules.
     lines = roll_up(scores, read_yaml(job.input.figures), set(job.params.files).__contains__)
     write_json(job.output.json, scores)

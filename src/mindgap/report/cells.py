@@ -49,15 +49,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class _Point:
-    """What tells a point of a claim apart, and where `published`, `unit`, `reading` come from.
-
-    Each is a number, or the name of a column of the table; `reference` has what the table lacks.
-    """
+    """What tells a point of a claim apart; `published`, `unit`, `reading`: a number or a column."""
 
     where: Where = field(default_factory=dict)
     column: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
-    reference: dict[str, Any] = field(default_factory=dict)
 
 
 class _Missing(Exception):
@@ -106,11 +102,11 @@ def _points(claim: dict[str, Any], tables: Tables) -> Iterator[_Point]:
     if reference is None:
         raise UserError(f"claims.yaml: {claim['id']}: there is no reference {given['reference']!r}")
     own = {key: value for key, value in claim["measured"]["where"].items() if key in reference}
-    facts = {"published": given["column"]}
-    facts |= {key: deviation[key] for key in ("unit", "reading") if key in deviation}
+    beside = {key: deviation[key] for key in ("unit", "reading") if key in deviation}
     for row in match(reference, {**own, **given.get("where", {})}).to_dict("records"):
-        where = {key: row[key] for key in given["on"] if not pd.isna(row[key])}
-        yield _Point(where, None, facts, row)
+        where = {key: row[key] for key in given["by"] if not pd.isna(row[key])}
+        column = given["column"]
+        yield _Point(where, None, {"published": column if "in_table" in given else row[column]} | beside)
 
 
 def _cell(
@@ -122,7 +118,10 @@ def _cell(
         count = len(expected(present, at["table"], where, [at["over"]]))
         return _mean(rows, column, where, count, at["over"])
     row = _single(rows, where)
-    facts = {key: _fact(row, name, point, where) for key, name in point.facts.items()}
+    facts = {
+        key: _number(row, fact, where) if isinstance(fact, str) else float(fact)
+        for key, fact in point.facts.items()
+    }
     seeds = int(_number(row, at["seeds"], where)) if "seeds" in at else None
     cell = Cell(where, _number(row, column, where), seeds=seeds, **facts)
     if "interval" in at and seeds != 1:
@@ -167,8 +166,3 @@ def _number(row: pd.Series, column: str, where: Where) -> float:
         raise _Missing(f"no finite {column} in the row with {name_row(where)}")
     return value
 
-
-def _fact(row: pd.Series, name: Any, point: _Point, where: Where) -> float:
-    if not isinstance(name, str):
-        return float(name)
-    return float(point.reference[name]) if name not in row else _number(row, name, where)
