@@ -85,6 +85,7 @@ rule score_claims:
         claims=local("workflow/claims.yaml"),
         schema=local("workflow/schemas/claims.schema.yaml"),
         figures=local("workflow/figures.yaml"),
+        about=local("workflow/report/workflow.rst"),
         tables=expand("results/{{run}}/{table}.csv", table=READ_TABLES),
     output:
         json="results/{run}/scorecard.json",
@@ -96,6 +97,7 @@ rule score_claims:
             labels={"what": "scorecard", "kind": "table"},
         ),
         md="results/{run}/scorecard.md",
+        rst="results/{run}/scorecard.rst",
         metrics="results/{run}/metrics.json",
     log:
         "results/{run}/logs/score_claims.log",

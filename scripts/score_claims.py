@@ -8,7 +8,7 @@ from mindgap.config import read_yaml
 from mindgap.files import write_csv, write_json, write_text
 from mindgap.job import run
 from mindgap.report.claims import FIELDS, check_claims, metrics, score_claims, to_html, to_markdown
-from mindgap.report.rollup import roll_up
+from mindgap.report.rollup import roll_up, to_rst_table
 
 
 def main(job):
@@ -23,6 +23,8 @@ def main(job):
     write_csv(job.output.csv, pd.DataFrame(scores, columns=FIELDS))
     write_text(job.output.md, to_markdown(scores, job.wildcards.run, lines))
     write_text(job.output.html, to_html(scores, job.wildcards.run, lines))
+    about = Path(job.input.about).read_text(encoding="utf-8")
+    write_text(job.output.rst, "\n".join([about, *to_rst_table(lines), ""]))
     write_json(job.output.metrics, metrics(scores))
 
 
