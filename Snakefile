@@ -11,9 +11,6 @@ min_version("9.9")
 configfile: "config/default.yaml"
 
 
-report: "workflow/report/workflow.rst"
-
-
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/embed.smk"
@@ -24,6 +21,10 @@ include: "rules/train.smk"
 include: "rules/downstream.smk"
 include: "rules/codebook.smk"
 include: "rules/report.smk"
+
+
+# The first page of the report is the scorecard at a glance, once there is one.
+report: first_page(f"results/{RUN}/scorecard.rst")
 
 
 # Snakemake writes its record in place, and DVC may have linked it into its cache.
@@ -40,6 +41,7 @@ rule all:
     input:
         RESULTS,
         f"results/{RUN}/record.json",
+        f"results/{RUN}/checked.json",
     localrule: True
 
 

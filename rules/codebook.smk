@@ -27,6 +27,7 @@ rule train_codebook:
         "results/{run}/benchmarks/train_codebook/{codebook}.tsv"
     wildcard_constraints:
         codebook=one_of(CODEBOOKS),
+    priority: -20
     threads: lambda w: config["codebook"]["threads"] * CODEBOOKS[w.codebook].options["processes"]
     resources:
         gpu=lambda w: GPU * CODEBOOKS[w.codebook].options["processes"],

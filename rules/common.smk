@@ -131,6 +131,11 @@ def caption(name):
     return str(ROOT / f"workflow/report/{name}.rst")
 
 
+def first_page(made):
+    """Text of the report's first page: what a run made, or what holds for any."""
+    return os.path.abspath(made) if os.path.exists(made) else "workflow/report/workflow.rst"
+
+
 def shown_table(chapter, name):
     """One table of a chapter, shown in the report."""
     labels = {"what": f"{name}.csv", "kind": "table"}

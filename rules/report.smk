@@ -4,46 +4,24 @@ Reads the tables of the other chapters and writes the scorecard, once for people
 twice for programs (scorecard.json, scorecard.csv), and its counts as metrics.json.
 """
 
-from mindgap.cone.plan import absent_tables
+from functools import cache
+
 from mindgap.data.sources import record_of
+from mindgap.report.present import present, read_tables
 from mindgap.report.summary import read_summary
 
-CLAIM_TABLES = [
-    "codebook/effects",
-    "cone/caps",
-    "cone/cone_summary",
-    "cone/depth",
-    "cone/depth_curves",
-    "cone/gap_summary",
-    "cone/growth",
-    "cone/separation",
-    "cone/theorem_curves",
-    "cone/twins",
-    "cone/variance",
-    "downstream/curves",
-    "downstream/methods",
-    "downstream/mixed",
-    "downstream/published_drops",
-    "downstream/published_intervals",
-    "downstream/published_rates",
-    "downstream/published_tests",
-    "downstream/rates",
-    "downstream/tests",
-    "gap/gap",
-    "shift/minima",
-    "shift/trends",
-    "shift/sphere_minima",
-    "shift/sphere_curves",
-    "train/effects",
-    "train/trainings",
-]
-ABSENT = (
-    DOWNSTREAM.absent()
-    | absent_tables(config)
-    | ({"train/effects", "train/trainings"} if not TRAININGS else set())
-)
-ABSENT |= {"codebook/effects"} if not CODEBOOKS else set()
-READ_TABLES = [name for name in CLAIM_TABLES if name not in ABSENT]
+
+@cache
+def rows_present():
+    """Rows that the tables of this run should have."""
+    return present(config, PROMPTS)
+
+
+@cache
+def claim_tables():
+    """Tables that the claims about this run are judged by, and those behind them."""
+    claims = read_yaml(ROOT / "workflow/claims.yaml")
+    return read_tables(claims, rows_present(), RUN)
 
 
 rule collect_tables:
@@ -79,13 +57,18 @@ rule collect_tables:
         "../scripts/collect_tables.py"
 
 
+REFERENCES = sorted(path.name for path in (ROOT / "workflow/reference").glob("*.csv"))
+
+
 rule score_claims:
-    """Compare each published claim with the tables of this run."""
+    """Compare each claim with the tables of this run."""
     input:
         claims=local("workflow/claims.yaml"),
         schema=local("workflow/schemas/claims.schema.yaml"),
         figures=local("workflow/figures.yaml"),
-        tables=expand("results/{{run}}/{table}.csv", table=READ_TABLES),
+        about=local("workflow/report/workflow.rst"),
+        references=[local(f"workflow/reference/{name}") for name in REFERENCES],
+        tables=lambda w: [f"results/{RUN}/{table}" for table in claim_tables()],
     output:
         json="results/{run}/scorecard.json",
         csv="results/{run}/scorecard.csv",
@@ -96,13 +79,15 @@ rule score_claims:
             labels={"what": "scorecard", "kind": "table"},
         ),
         md="results/{run}/scorecard.md",
+        rst="results/{run}/scorecard.rst",
         metrics="results/{run}/metrics.json",
     log:
         "results/{run}/logs/score_claims.log",
     localrule: True
     params:
         library=library("score_claims"),
-        files=lambda w: [f"figures/{name}" for name in FIGURES] + [f"{t}.csv" for t in READ_TABLES],
+        files=lambda w: [*(f"figures/{name}" for name in FIGURES), *claim_tables()],
+        present=lambda w: rows_present(),
     script:
         "../scripts/score_claims.py"
 
@@ -139,3 +124,19 @@ rule record_run:
         sources=[record_of(*place) for place in DOWNLOADED],
     script:
         "../scripts/record_run.py"
+
+
+rule check_scorecard:
+    """Fail where a cell that a claim is about is missing, after everything else is there."""
+    input:
+        scores="results/{run}/scorecard.json",
+        record="results/{run}/record.json",
+    output:
+        "results/{run}/checked.json",
+    log:
+        "results/{run}/logs/check_scorecard.log",
+    localrule: True
+    params:
+        library=library("check_scorecard"),
+    script:
+        "../scripts/check_scorecard.py"

@@ -29,6 +29,7 @@ rule train_model:
         "results/{run}/benchmarks/train_model/{training}.tsv"
     wildcard_constraints:
         training=one_of(TRAININGS),
+    priority: lambda w: -10 if any(t.start == w.training for t in TRAININGS.values()) else -20
     threads: lambda w: config["train"]["threads"] * TRAININGS[w.training].options["processes"]
     resources:
         gpu=lambda w: GPU * TRAININGS[w.training].options["processes"],

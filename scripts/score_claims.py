@@ -9,7 +9,7 @@ from mindgap.files import write_csv, write_json, write_text
 from mindgap.job import run
 from mindgap.report.claims import FIELDS, check_claims, score_claims
 from mindgap.report.pages import metrics, to_html, to_markdown
-from mindgap.report.rollup import roll_up
+from mindgap.report.rollup import roll_up, to_rst_table
 from mindgap.report.tables import Tables
 
 
@@ -25,6 +25,8 @@ def main(job):
     write_csv(job.output.csv, pd.DataFrame(scores, columns=FIELDS))
     write_text(job.output.md, to_markdown(scores, job.wildcards.run, lines))
     write_text(job.output.html, to_html(scores, job.wildcards.run, lines))
+    about = Path(job.input.about).read_text(encoding="utf-8")
+    write_text(job.output.rst, "\n".join([about, *to_rst_table(lines), ""]))
     write_json(job.output.metrics, metrics(scores))
 
 

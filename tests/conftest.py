@@ -23,6 +23,23 @@ def mirror():
     return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def published(root):
+    """Path of a file of the published features: shipped, or in the mirror; skips where it is neither."""
+
+    def find(name):
+        path = root / "resources/mind-the-gap-features" / name
+        if path.exists():
+            return path
+        folder = os.environ.get("MINDGAP_MIRROR")
+        path = Path(folder or "", "mind-the-gap-features", name)
+        if not folder or not path.exists():
+            pytest.skip(f"{name} derives from patient data and is not in the mirror")
+        return path
+
+    return find
+
+
 def make_clouds(n, d, seed=0, gap=1.0, noise=0.3):
     """Two clouds of paired, unnormalised float32 rows around different centres."""
     rng = np.random.default_rng(seed)

@@ -87,13 +87,13 @@ class LogHandler(LogHandlerBase):
     def _take(self, record: LogRecord) -> None:
         event = getattr(record, "event", None)
         if event == LogEvent.RUN_INFO and self.progress is None:
-            self._begin(record.stats)
+            self._begin(record.stats, record.created)
         elif event == LogEvent.JOB_INFO:
             self.rules[record.jobid] = record.rule_name
             if self.progress:
-                self._say(self.progress.start(record.rule_name))
+                self._say(self.progress.start(record.rule_name, record.created))
         elif event == LogEvent.JOB_FINISHED:
-            self._finish(record.job_id)
+            self._finish(record.job_id, record.created)
         elif event == LogEvent.JOB_ERROR:
             self._fail(record)
         elif event == LogEvent.GROUP_ERROR:
@@ -102,17 +102,17 @@ class LogHandler(LogHandlerBase):
         elif event is None or event == LogEvent.ERROR:
             self._pass_on(record)
 
-    def _begin(self, stats: dict[str, int]) -> None:
+    def _begin(self, stats: dict[str, int], now: float) -> None:
         jobs = {rule: count for rule, count in stats.items() if rule != "total"}
-        self.progress = Progress(jobs, read_durations(Path("results")))
+        self.progress = Progress(jobs, read_durations(Path("results")), now)
         if sys.stderr.isatty():
             self.bar = tqdm(total=self.progress.total, unit=" jobs", leave=False, file=sys.stderr)
 
-    def _finish(self, job: int) -> None:
+    def _finish(self, job: int, now: float) -> None:
         if self.progress and job in self.rules:
             self.progress.finish(self.rules[job])
             if self.bar is not None:
-                left = self.progress.left()
+                left = self.progress.left(now)
                 if left is not None:
                     self.bar.set_postfix_str(f"about {duration(left)} left", refresh=False)
                 self.bar.update()

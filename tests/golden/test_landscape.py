@@ -32,11 +32,8 @@ TABLE = """
 
 
 @pytest.fixture(scope="module")
-def sets(mirror):
-    path = mirror / "mind-the-gap-features" / "features_clip.npy"
-    if not path.exists():
-        pytest.skip(f"{path.name} is not in the mirror")
-    return [unit_rows(rows) for rows in np.load(path)]
+def sets(published):
+    return [unit_rows(rows) for rows in np.load(published("features_clip.npy"))]
 
 
 def test_printed_table(sets):

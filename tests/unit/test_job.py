@@ -1,6 +1,7 @@
 import errno
 import fcntl
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from mindgap.errors import UserError
-from mindgap.job import run
+from mindgap.job import read_usage, run
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +91,7 @@ def test_processes_that_outlive_their_job_are_waited_for(tmp_path):
     killed = f"""
 import os, subprocess
 from types import SimpleNamespace
-from mindgap.job import run
+from mindgap.job import read_usage, run
 def main(job):
     subprocess.Popen(["sh", "-c", "sleep 1; touch {tmp_path}/late"], close_fds=False)
     os.kill(os.getpid(), 9)
@@ -124,3 +125,39 @@ def test_a_full_disk_is_one_sentence(tmp_path, error, capfd):
     with pytest.raises(SystemExit):
         run(main, full)
     assert capfd.readouterr().err.splitlines() == [line]
+
+
+def test_what_is_printed_goes_to_the_log_and_warnings_to_the_console_as_well(tmp_path, capfd):
+    log = tmp_path / "x.log"
+
+    def main(job):
+        os.write(1, b"a bar\n")  # print() of a test does not go through the descriptor
+        subprocess.run(["echo", "a child"], check=True)
+        logging.info("a step")
+        logging.warning("3 of 60 pictures cannot be read")
+        logging.getLogger("some.library").warning("be careful")
+
+    run(main, SimpleNamespace(log=[log]))
+    os.write(1, b"after\n")
+    shown = capfd.readouterr()
+    assert shown.err == "WARNING: 3 of 60 pictures cannot be read\n"
+    assert shown.out == "after\n"
+    text = log.read_text()
+    for part in ("a bar", "a child", "a step", "3 of 60", "be careful"):
+        assert text.count(part) == 1
+
+
+def test_a_job_says_what_it_used(tmp_path):
+    log = tmp_path / "x.log"
+    code = "sum(i * i for i in range(3_000_000))"
+    run(
+        lambda job: subprocess.run([sys.executable, "-c", code], check=True),
+        SimpleNamespace(log=[log]),
+    )
+    usage = read_usage(log)
+    # The child alone works; the CPU time of both cannot be less than what it burns.
+    assert usage["user"] > 0.02
+    assert usage["peak_mb"] > 5
+    assert usage["seconds"] > 0
+    log.write_text("12:00:00 nothing of the kind\n")
+    assert read_usage(log) is None

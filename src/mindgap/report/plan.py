@@ -16,7 +16,12 @@ from typing import Any
 from mindgap.config import expand_models, leave_out, merge, read_yaml
 from mindgap.data.definitions import describe, modalities, sources
 from mindgap.data.kinds import snapshot_name
-from mindgap.data.sources import carried_places, checkpoint_folder
+from mindgap.data.sources import (
+    carried_places,
+    checkpoint_folder,
+    place_of,
+    shipped_file,
+)
 from mindgap.wanted import wanted_sets
 
 #: Sizes of embeddings that no earlier run has made: float32 of this many dimensions.
@@ -55,14 +60,20 @@ def list_downloads(config: dict[str, Any], table: dict[str, Any]) -> list[dict[s
     rows = []
     for source, name in dict.fromkeys(wanted):
         file = table[source]["files"][name]
-        there = Path("data", source, name).exists()
+        shipped, there = shipped_file(source, name), Path(place_of(source, name)).exists()
         free = table[source]["address"] or file.get("url")
         rows.append(
             {
                 "file": f"{source}/{name}",
                 "bytes": file["bytes"] or file.get("about"),
                 "licence": table[source]["licence"],
-                "state": "is there" if there else "to download" if free else "obtain it yourself",
+                "state": "comes with the repository"
+                if shipped
+                else "is there"
+                if there
+                else "to download"
+                if free
+                else "obtain it yourself",
                 "obtain": None if free else table[source]["obtain"],
             }
         )

@@ -38,6 +38,18 @@ def present(config: dict[str, Any], prompts: dict[str, Any]) -> dict[str, list[B
     return {table: blocks for table, blocks in found.items() if blocks}
 
 
+def read_tables(
+    claims: list[dict[str, Any]], present: Mapping[str, list[Block]], run: str
+) -> list[str]:
+    """Tables that the claims about a run are read from, in order; see `score_claims`."""
+    names = {
+        claim["measured"]["table"]
+        for claim in claims
+        if "model" in claim["measured"]["where"] or run in claim["runs"]
+    }
+    return sorted(names & set(present))
+
+
 def _landscapes(found: dict[str, list[Block]], config: dict[str, Any], block: Block) -> None:
     shift = config["shift"]
     for name in config["select"]["landscapes"]:

@@ -25,7 +25,7 @@ from mindgap.job import read_usage
 SCHEMA = 1
 NAME = "record.json"
 #: What a run writes about itself while it goes; it differs between runs that agree in all results.
-_OWN = ("logs", "benchmarks", NAME, "record.html", "report.html")
+_OWN = ("logs", "benchmarks", NAME, "record.html", "report.html", "checked.json", "audit.csv")
 
 
 def describe_files(folder: str | Path) -> dict[str, dict[str, Any]]:

@@ -151,13 +151,9 @@ def to_markdown_table(lines: list[Line]) -> list[str]:
         "| | | about | reproduced | printed numbers | claims | look at |",
         "|---|---|---|---|---|---|---|",
     ]
-    for line in lines:
-        printed = f"{line.printed_reproduced} of {line.printed}" if line.printed else ""
-        name = f"{line.paper} {line.name}".strip()
-        look = f"[{line.file}]({line.file})" if line.file else ""
-        share = f"{line.verdicts.get('reproduced', 0)} of {line.answered}"
-        cells = (MARKS[line.verdict], name, line.about, share if line.answered else "")
-        texts.append("| " + " | ".join((*cells, printed, count_words(line.verdicts), look)) + " |")
+    for *cells, file in map(_cells, lines):
+        look = f"[{file}]({file})" if file else ""
+        texts.append("| " + " | ".join((*cells, look)) + " |")
     return texts
 
 
@@ -167,18 +163,25 @@ def to_html_table(lines: list[Line]) -> str:
         f"<th>{name}</th>"
         for name in ("", "", "about", "reproduced", "printed numbers", "claims", "look at")
     )
-    rows = []
-    for line in lines:
-        printed = f"{line.printed_reproduced} of {line.printed}" if line.printed else ""
-        share = f"{line.verdicts.get('reproduced', 0)} of {line.answered}" if line.answered else ""
-        cells = (
-            MARKS[line.verdict],
-            f"{line.paper} {line.name}".strip(),
-            line.about,
-            share,
-            printed,
-            count_words(line.verdicts),
-            line.file,
-        )
-        rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
+    rows = [
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(line)) + "</tr>"
+        for line in lines
+    ]
     return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+
+
+def to_rst_table(lines: list[Line]) -> list[str]:
+    """The roll-up as a table of reStructuredText, for the first page of the report."""
+    texts = [".. list-table::", "   :header-rows: 1", ""]
+    head = ("", "", "about", "reproduced", "printed numbers", "claims")
+    for cells in (head, *(_cells(line)[:-1] for line in lines)):
+        texts += [f"   {'* ' if i == 0 else '  '}- {cell}".rstrip() for i, cell in enumerate(cells)]
+    return texts
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    printed = f"{line.printed_reproduced} of {line.printed}" if line.printed else ""
+    share = f"{line.verdicts.get('reproduced', 0)} of {line.answered}" if line.answered else ""
+    name = f"{line.paper} {line.name}".strip()
+    words = count_words(line.verdicts)
+    return (MARKS[line.verdict], name, line.about, share, printed, words, line.file)

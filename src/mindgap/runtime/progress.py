@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import statistics
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 #: Rule -> (chapter, its question). The Snakefile fills it in for the process that runs it.
@@ -49,15 +48,15 @@ class Progress:
         Rule -> number of jobs.
     seconds
         Rule -> expected seconds of one job; others count as much as the median of these.
-    clock
-        Returns the time in seconds.
+    begun
+        When the run began, in seconds.
     """
 
     def __init__(
         self,
         jobs: Mapping[str, int],
         seconds: Mapping[str, float],
-        clock: Callable[[], float] = time.monotonic,
+        begun: float,
     ) -> None:
         self.jobs = dict(jobs)
         self.total = sum(self.jobs.values())
@@ -67,35 +66,30 @@ class Progress:
         self._all = sum(self._weights[rule] * count for rule, count in self.jobs.items())
         self._gone: Counter[str] = Counter()
         self._begun: set[str] = set()
-        self._clock, self._start = clock, clock()
+        self._start = begun
 
-    def start(self, rule: str) -> str | None:
+    def start(self, rule: str, now: float) -> str | None:
         """Note that a job has started; return the line of its chapter if it is the first of it."""
         chapter, question = CHAPTERS.get(rule, ("other", ""))
         if chapter in self._begun:
             return None
         self._begun.add(chapter)
-        left = self.left()
+        left = self.left(now)
         ahead = f", about {duration(left)} left" if left is not None else ""
-        state = f"{self.done:>4} of {self.total} jobs, {duration(self.elapsed)}{ahead}"
-        return f"{state:<48} {chapter}: {question}".rstrip(": ")
+        state = f"{self.done:>4} of {self.total} jobs, {duration(now - self._start)}{ahead}"
+        return f"[{state}] {chapter}: {question}".rstrip(": ")
 
     def finish(self, rule: str) -> None:
         """Note that a job has ended."""
         self.done += 1
         self._gone[rule] += 1
 
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the start."""
-        return self._clock() - self._start
-
-    def left(self) -> float | None:
+    def left(self, now: float) -> float | None:
         """Seconds left, if what is done has gone as expected; None while it is too early to say."""
         done = sum(self._weights.get(rule, 0.0) * count for rule, count in self._gone.items())
         if not self._all or done < _ENOUGH * self._all:
             return None
-        return self.elapsed * (self._all - done) / done
+        return (now - self._start) * (self._all - done) / done
 
 
 def duration(seconds: float) -> str:
