@@ -7,7 +7,7 @@ import pytest
 
 from mindgap.cone import figures, scatters
 from mindgap.cone.cones import cone_tables, gap_table, summarise, twin_table
-from mindgap.cone.plan import absent_tables, cone_datasets, cone_figures, tower_datasets, towers
+from mindgap.cone.plan import cone_datasets, cone_figures, tower_datasets, towers
 from mindgap.cone.published import compare_depth
 from mindgap.cone.separation import separation_tables
 from mindgap.cone.studies import depth_studies, run_study
@@ -133,12 +133,10 @@ def test_what_a_configuration_makes(config):
     assert list(cone_datasets(config)) == ["shapes", "shapes_small"]
     assert tower_datasets(config, "mlp") == []
     assert tower_datasets(config, "mine") == ["shapes"]
-    assert absent_tables(config) == set()
     assert "fig2c_umap" in cone_figures(config)
     config["select"]["cone"] = ["depth"]
     assert towers(config) == [] and cone_datasets(config) == {}
     assert set(cone_figures(config)) == {"fig2b", "blocks"}
-    assert "cone/twins" in absent_tables(config) and "cone/depth" not in absent_tables(config)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from mindgap.cone.published import (
     depth_table,
     worst_by_curve,
 )
-from mindgap.cone.theorems import _pooled, growth_table, variance_table
+from mindgap.cone.theorems import _pooled, growth_table, unit_margins, variance_table
 from mindgap.errors import UserError
 
 
@@ -59,6 +59,10 @@ def test_published_tables_of_both_theorems(root):
     assert points["z"].abs().max() < 3, points
     assert (variance["margin"] > 0).all()
     assert (variance["ratio_lowest"] <= variance["ratio_units"]).all()
+    lowest = variance["ratio_lowest"] - variance["beta"]
+    np.testing.assert_allclose(variance["unit_margin"], lowest, rtol=1e-5, atol=1e-7)
+    assert (variance["unit_margin_low"] < lowest).all()
+    assert (variance["unit_margin_high"] > lowest).all()
 
 
 def test_variance_is_corrected_for_the_inner_sample():
@@ -71,6 +75,33 @@ def test_variance_is_corrected_for_the_inner_sample():
     assert naive / (naive + spreads.mean(0).sum()) > 0.15
     shifted = inner + rng.standard_normal((4000, 1, 8))
     assert _pooled(shifted.mean(1), shifted.var(1, ddof=1), 5) == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_interval_of_the_lowest_margin_covers_it():
+    """Eight units with a share of 1/2 each over a bound of 0.3: 95 % of 200 sets of draws, about."""
+    rng = np.random.default_rng(0)
+    covered, wide = 0, []
+    for _ in range(200):
+        rows = rng.standard_normal((60, 1, 8)) + rng.standard_normal((60, 10, 8))
+        traces = 0.7 + 0.01 * rng.standard_normal(60)
+        lowest, low, high = unit_margins(rows.mean(1), rows.var(1, ddof=1), traces, 10)
+        assert low < lowest < high
+        covered += low <= 0.2 <= high
+        wide.append(high - low)
+    # Five standard deviations of 200 draws below 0.95, and no interval that covers everything.
+    assert covered >= 200 * (0.95 - 5 * np.sqrt(0.95 * 0.05 / 200))
+    assert np.median(wide) < 0.5
+
+
+def test_growth_has_intervals_and_says_what_the_theorem_covers():
+    table = growth_table([64], [2], [0.5, 0.79, 0.81], 500, 0)
+    assert table["below"].tolist() == [1, 1, 0]
+    assert (table["grew_low"] <= table["grew"]).all() and (
+        table["grew"] <= table["grew_high"]
+    ).all()
+    every = growth_table([512], [1], [0.5], 500, 0).iloc[0]
+    assert every["grew"] == every["grew_high"] == 1
+    assert every["grew_low"] == pytest.approx(1 / (1 + 1.96**2 / 500), abs=1e-4)  # Wilson's at 1
 
 
 def test_more_units_than_the_width_are_refused():
@@ -107,6 +138,8 @@ def test_distances_in_standard_errors(curves):
     sd = 0.1 * np.sqrt(2)
     single = compare_depth(curves, reference_row(0.3, 1))["z"].item()
     assert single == pytest.approx(0.2 / np.hypot(sd / np.sqrt(2), sd))
+    error = compare_depth(curves, reference_row(0.3, 1))["error"].item()
+    assert error == pytest.approx(np.hypot(sd / np.sqrt(2), sd))
     means = compare_depth(curves, reference_row(0.3, 4, sd=0.2))["z"].item()
     assert means == pytest.approx(0.2 / np.hypot(0.1, 0.1))
     exact = compare_depth(curves, reference_row(0.3, 0))["z"].item()

@@ -62,6 +62,8 @@ def test_minima_and_trends(points):
     back = minima_table(points.assign(loss=-points["loss"]))
     assert back["at_edge"].all(), "the lowest point of a hill is an end of the grid"
     assert trend_table(back)["monotone"].isna().all()
+    still = minima_table(points).assign(distance=0.9)
+    assert (trend_table(still)["monotone"] == 0).all(), "a minimum that stays does not move"
     turned = pd.concat([minima_table(points)]).assign(
         inverse_temperature=lambda t: 1 / t["inverse_temperature"]
     )

@@ -84,14 +84,3 @@ def cone_figures(config: dict[str, Any]) -> dict[str, list[str]]:
         "theorems": {"theorems": ["growth", "variance"]},
     }
     return {f: tables for name in config["select"]["cone"] for f, tables in figures[name].items()}
-
-
-def absent_tables(config: dict[str, Any]) -> set[str]:
-    """Tables of the chapter that claims read and this run does not make."""
-    made = {
-        _INITIALISATIONS: {"cone_summary", "gap_summary", "separation", "twins"},
-        "depth": {"depth_curves", "depth"},
-        "theorems": {"caps", "variance", "growth", "theorem_curves"},
-    }
-    chosen = config["select"]["cone"]
-    return {f"cone/{t}" for name, tables in made.items() if name not in chosen for t in tables}

@@ -38,9 +38,9 @@ def compare_depth(table: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     A reference row has source, activation, bias, depth, value, `sd` over its seeds (empty where not
     known: ours stands in), `seeds` (1: a single draw; 0: a closed form without error) and
     `reading`, half a unit of its last digit or the error of reading a plot, which is taken off the
-    distance first. One standard error is that of the difference of two means of seeds, so that a
-    single draw is judged by the scatter of single seeds. To a closed form after one layer the
-    first-order effect of a finite width is added.
+    distance first. `error`, one standard error, is that of the difference of two means of seeds, so
+    that a single draw is judged by the scatter of single seeds. To a closed form after one layer
+    the first-order effect of a finite width is added.
     """
     plain = table[(table["block"] == "plain") & (table["width"] == 512)]
     keys = ["activation", "bias", "depth"]
@@ -53,8 +53,9 @@ def compare_depth(table: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     error = np.sqrt(joined["sd"] ** 2 / joined["seeds"] + theirs**2 / counts)
     off = joined["mean"] - joined["value"]
     joined["z"] = _signed_z(off, joined["reading"], error)
+    joined["error"] = error
     columns = ["source", *keys, "value", "seeds_published", "reading", "mean", "sd", "seeds", "z"]
-    return joined[columns]
+    return joined[[*columns, "error"]]
 
 
 def worst_by_curve(points: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -76,7 +77,9 @@ def compare_growth(table: pd.DataFrame, reference: pd.DataFrame, draws: int = 20
     spread = np.where(share, p * (1 - p), joined["after_sd"] ** 2)
     error = np.sqrt(spread / draws + spread / joined["draws"])
     joined["z"] = _signed_z(joined["ours"] - joined["value"], joined["reading"], error)
-    return joined[["theorem", "quantity", "width", "ratio", "cosine", "value", "ours", "z"]]
+    joined["error"] = error
+    columns = ["theorem", "quantity", "width", "ratio", "cosine", "value", "ours", "z"]
+    return joined[[*columns, "reading", "error"]]
 
 
 def compare_variance(table: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
@@ -86,7 +89,8 @@ def compare_variance(table: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFra
     joined["ours"] = np.where(ratio, joined["ratio"], joined["beta"])
     error = np.sqrt(joined["ratio_se"] ** 2 + joined["ratio_units_se"] ** 2)
     joined["z"] = _signed_z(joined["ours"] - joined["value"], joined["reading"], error)
-    return joined[["theorem", "quantity", "layer", "value", "ours", "z"]]
+    joined["error"] = error
+    return joined[["theorem", "quantity", "layer", "value", "ours", "z", "reading", "error"]]
 
 
 def _signed_z(off: pd.Series, reading: pd.Series, error: pd.Series) -> pd.Series:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import torch
+from scipy import stats
 
 from mindgap.cone.kernels import cosine_bound, wide_cosine
 from mindgap.cone.layers import Layers, Network, mean_cosines, member_seeds
@@ -27,9 +28,10 @@ def growth_table(
 
     Columns width, ratio (r = |u|/|v|, |v| = 1), cosine (before), bound (2r / (1 + r^2)), draws,
     grew (share) and its standard error, mean and sd of the cosine after, wide (its value at
-    infinite width). A pair (Wu + b, Wv + b) has independent entries, each bivariate normal with
-    covariance (1 + r^2, 1 + r c; 1 + r c, 2) / width, so that no matrix is drawn: the law is the
-    same.
+    infinite width), below (1 where the cosine is below the bound), grew_low and grew_high (Wilson's
+    95 % interval of the share). A pair (Wu + b, Wv + b) has independent entries, each bivariate
+    normal with covariance (1 + r^2, 1 + r c; 1 + r c, 2) / width, so that no matrix is drawn: the
+    law is the same.
     """
     rows = []
     for width in widths:
@@ -37,7 +39,9 @@ def growth_table(
             for cosine in cosines:
                 rng = np.random.default_rng([seed, width, round(1e6 * ratio), round(1e6 * cosine)])
                 after = _after(rng, width, ratio, cosine, draws)
-                grew = float((after > cosine).mean())
+                count = int((after > cosine).sum())
+                grew = count / draws
+                interval = stats.binomtest(count, draws).proportion_ci(method="wilson")
                 rows.append(
                     {
                         "width": width,
@@ -50,6 +54,9 @@ def growth_table(
                         "after_mean": after.mean(),
                         "after_sd": after.std(ddof=1),
                         "wide": wide_cosine(ratio, cosine),
+                        "below": int(cosine < cosine_bound(ratio)),
+                        "grew_low": interval.low,
+                        "grew_high": interval.high,
                     }
                 )
     return pd.DataFrame(rows)
@@ -88,7 +95,9 @@ def variance_table(
     initialisations: the theorem's lower bound), cosine (mean cosine of that layer), ratio (second
     part over the whole, all units pooled), margin (ratio less beta), ratio_se (jackknife over
     initialisations), the same over the first `units` units alone (ratio_units, ratio_units_se), and
-    ratio_lowest, the lowest ratio of these.
+    ratio_lowest, the lowest ratio of these; and what the theorem says of every unit: unit_margin,
+    the lowest ratio of a unit less beta, between unit_margin_low and unit_margin_high (see
+    `unit_margins`).
     """
     if units > width:
         raise UserError(f"{units} units of layers {width} wide; give at most the width")
@@ -134,6 +143,9 @@ def variance_table(
                 "inputs": inputs,
             }
         )
+        lowest = unit_margins(m[:, :units], s[:, :units], spreads[layer - 1].sum(axis=1), inputs)
+        names = ("unit_margin", "unit_margin_low", "unit_margin_high")
+        table[-1] |= dict(zip(names, lowest, strict=True))
     return pd.DataFrame(table)
 
 
@@ -145,6 +157,42 @@ def _pooled(means: np.ndarray, spreads: np.ndarray, inputs: int) -> float:
     within = spreads.mean(axis=0).sum()
     between = means.var(axis=0, ddof=1).sum() - within / inputs
     return float(between / (between + within))
+
+
+def unit_margins(
+    means: np.ndarray,
+    spreads: np.ndarray,
+    traces: np.ndarray,
+    inputs: int,
+    confidence: float = 0.95,
+) -> tuple[float, float, float]:
+    """Lowest margin of a unit over the bound, and an interval for the lowest margin there is.
+
+    Parameters
+    ----------
+    means, spreads
+        (draws, units): means and unbiased variances of each unit over the inputs.
+    traces
+        (draws,): trace of the variance over inputs of the layer before; beta is 1 less its mean.
+    inputs
+        Number of inputs.
+    confidence
+        Coverage for all units together: each unit has a Student interval from a jackknife over
+        draws at a level that Bonferroni's inequality adds up to it. The ends are the lowest lower
+        and the lowest upper end of a unit.
+    """
+    draws, units = means.shape
+
+    def margins(some: np.ndarray) -> np.ndarray:
+        within = spreads[some].mean(axis=0)
+        between = means[some].var(axis=0, ddof=1) - within / inputs
+        return between / (between + within) - 1 + traces[some].mean()
+
+    found = margins(np.ones(draws, bool))
+    left = np.stack([margins(np.arange(draws) != draw) for draw in range(draws)])
+    error = np.sqrt((draws - 1) / draws * np.square(left - left.mean(axis=0)).sum(axis=0))
+    half = stats.t.ppf(1 - (1 - confidence) / 2 / units, draws - 1) * error
+    return float(found.min()), float((found - half).min()), float((found + half).min())
 
 
 def _jackknife(means: np.ndarray, spreads: np.ndarray, inputs: int, blocks: int = 20) -> float:

@@ -269,8 +269,3 @@ class Plan:
         """Figures that there is something to draw in -> their tables."""
         made = {*self.parts(""), *(["models"] if self.ranked else [])}
         return {name: tables for name, tables in FIGURES.items() if tables[0] in made}
-
-    def absent(self) -> set[str]:
-        """Tables of the chapter that claims read and this run does not make."""
-        tables = ("curves", "tests", "rates", "retrieval", "methods", "mixed")
-        return {f"downstream/{name}" for name in tables if name not in self.parts("")}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mindgap.errors import UserError
@@ -106,18 +107,18 @@ def _points(claim: dict[str, Any], tables: Tables) -> Iterator[_Point]:
     for row in match(reference, {**own, **given.get("where", {})}).to_dict("records"):
         where = {key: row[key] for key in given["by"] if not pd.isna(row[key])}
         column = given["column"]
-        yield _Point(where, None, {"published": column if "in_table" in given else row[column]} | beside)
+        yield _Point(
+            where, None, {"published": column if "in_table" in given else row[column]} | beside
+        )
 
 
 def _cell(
     table: pd.DataFrame, at: dict[str, Any], where: Where, point: _Point, present: Present
 ) -> Cell:
     column = point.column or at["column"]
-    rows = _rows(table, where)
     if "over" in at:
-        count = len(expected(present, at["table"], where, [at["over"]]))
-        return _mean(rows, column, where, count, at["over"])
-    row = _single(rows, where)
+        return _mean(table, at, column, where, present)
+    row = _single(_rows(table, where), where)
     facts = {
         key: _number(row, fact, where) if isinstance(fact, str) else float(fact)
         for key, fact in point.facts.items()
@@ -134,14 +135,15 @@ def _cell(
     return cell
 
 
-def _mean(rows: pd.DataFrame, column: str, where: Where, count: int, over: str) -> Cell:
+def _mean(
+    table: pd.DataFrame, at: dict[str, Any], column: str, where: Where, present: Present
+) -> Cell:
     """Mean over rows that are seeds, with Student's interval."""
-    if len(rows) != count:
-        raise _Missing(f"{len(rows)} of {count} rows, one for each {over}, with {name_row(where)}")
-    values = [_number(row, column, where) for _, row in rows.iterrows()]
-    mean, low, high = t_interval(pd.Series(values).to_numpy(), _CONFIDENCE)
-    bounds = {"low": low, "high": high} if count > 1 else {}
-    return Cell(where, mean, seeds=count, **bounds)
+    each = [{**where, **row} for row in expected(present, at["table"], where, [at["over"]])]
+    values = [_number(_single(_rows(table, row), row), column, row) for row in each]
+    mean, low, high = t_interval(np.array(values), _CONFIDENCE)
+    bounds = {"low": low, "high": high} if len(each) > 1 else {}
+    return Cell(where, mean, seeds=len(each), **bounds)
 
 
 def _rows(table: pd.DataFrame, where: Where) -> pd.DataFrame:
@@ -165,4 +167,3 @@ def _number(row: pd.Series, column: str, where: Where) -> float:
     if not math.isfinite(value):
         raise _Missing(f"no finite {column} in the row with {name_row(where)}")
     return value
-

@@ -36,7 +36,7 @@ EVIDENCE = {
     "A": "[A] the paper's own printed numbers, computed again from other numbers that it prints",
     "D": "[D] read off a published plot",
     "C": "[C] not printed anywhere: computed from the files that the authors published",
-    "R": "[R] an independent computation outside this project, or a closed form; the claim says whose",
+    "R": "[R] computed by somebody else, or a closed form; the claim says whose",
     "none": "[-] the claim is a direction without a number",
 }
 

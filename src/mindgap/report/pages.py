@@ -12,7 +12,17 @@ from mindgap.report.summary import count_classes, count_verdicts, summary
 _ANSWERED = ORDER[:-1]
 #: A paper that disagrees with itself is no failure of ours.
 _SELF = {"differs": "disagrees with itself", "reproduced": "agrees with itself"}
-_COLUMNS = ("", "claim", "paper", "published", "measured", "accepted", "points", "notices", "reason")
+_COLUMNS = (
+    "",
+    "claim",
+    "paper",
+    "published",
+    "measured",
+    "accepted",
+    "points",
+    "notices",
+    "reason",
+)
 
 
 def to_markdown(scores: list[dict[str, Any]], run: str, rolled: list[Line]) -> str:

@@ -71,20 +71,19 @@ def minima_table(table: pd.DataFrame) -> pd.DataFrame:
 def trend_table(minima: pd.DataFrame) -> pd.DataFrame:
     """How the minimum moves as the temperature grows, one row a direction.
 
-    `monotone` is 1 where no higher temperature has its minimum farther from zero distance, and
-    empty where a minimum lies at the edge of the grid, so that its place is not known;
-    `reach_coldest` and `reach_hottest` are the absolute distances at the lowest and the highest
-    temperature.
+    `monotone` is 1 where no higher temperature has its minimum farther from zero distance and the
+    highest has it nearer than the lowest, and empty where a minimum lies at the edge of the grid,
+    so that its place is not known; `reach_coldest` and `reach_hottest` are the absolute distances
+    at the lowest and the highest temperature.
     """
     rows = []
     for direction, part in minima.groupby("direction", sort=False):
         reach = part.sort_values("inverse_temperature", ascending=False)["distance"].abs()
+        monotone = (np.diff(reach) <= 1e-12).all() and reach.iloc[0] - reach.iloc[-1] > 1e-12
         rows.append(
             {
                 "direction": direction,
-                "monotone": np.nan
-                if part["at_edge"].any()
-                else float((np.diff(reach) <= 1e-12).all()),
+                "monotone": np.nan if part["at_edge"].any() else float(monotone),
                 "reach_coldest": reach.iloc[0],
                 "reach_hottest": reach.iloc[-1],
             }

@@ -63,7 +63,9 @@ def _trend(
     ends, ranks = [], []
     for _, group in chosen.groupby("seed"):
         ends.append(group[measure].iloc[-1] - group[measure].iloc[0])
-        ranks.append(stats.kendalltau(group[over], group[measure]).statistic)
+        # A measure that does not change at all is ordered by nothing.
+        constant = group[measure].nunique() == 1
+        ranks.append(0.0 if constant else stats.kendalltau(group[over], group[measure]).statistic)
     values = chosen[over].unique()
     mean, low, high = t_interval(np.array(ends), confidence)
     interval = "t over seeds"
