@@ -35,7 +35,7 @@ class LogHandler(LogHandlerBase):
         self.progress: Progress | None = None
         self.bar: tqdm | None = None
         self.rules: dict[int, str] = {}
-        self.log: str | None = None
+        self.names: dict[int, dict[str, str]] = {}
 
     @property
     def writes_to_stream(self) -> bool:
@@ -88,8 +88,9 @@ class LogHandler(LogHandlerBase):
         event = getattr(record, "event", None)
         if event == LogEvent.RUN_INFO and self.progress is None:
             self._begin(record.stats, record.created)
-        elif event == LogEvent.JOB_INFO:
+        elif event == LogEvent.JOB_INFO and record.rule_name != "all":
             self.rules[record.jobid] = record.rule_name
+            self.names[record.jobid] = dict(record.wildcards or {})
             if self.progress:
                 self._say(self.progress.start(record.rule_name, record.created))
         elif event == LogEvent.JOB_FINISHED:
@@ -103,7 +104,7 @@ class LogHandler(LogHandlerBase):
             self._pass_on(record)
 
     def _begin(self, stats: dict[str, int], now: float) -> None:
-        jobs = {rule: count for rule, count in stats.items() if rule != "total"}
+        jobs = {rule: count for rule, count in stats.items() if rule not in ("all", "total")}
         self.progress = Progress(jobs, read_durations(Path("results")), now)
         if sys.stderr.isatty():
             self.bar = tqdm(total=self.progress.total, unit=" jobs", leave=False, file=sys.stderr)
@@ -118,7 +119,8 @@ class LogHandler(LogHandlerBase):
                 self.bar.update()
 
     def _fail(self, record: LogRecord) -> None:
-        names = ", ".join(f"{k} {v}" for k, v in dict(record.wildcards or {}).items() if k != "run")
+        wildcards = self.names.get(record.jobid, {})
+        names = ", ".join(f"{k} {v}" for k, v in wildcards.items() if k != "run")
         logs = list(record.log or ())
         sentences = [line for log in logs for line in why_failed(log)]
         for line in sentences or [f"error: {record.rule_name} failed and left no word"]:

@@ -40,6 +40,10 @@ class House:
     def snakemake(self, config, *args, **more):
         return self.run("snakemake", "--configfile", config, *args, **more)
 
+    def make(self, *words, **more):
+        """Call make as a user does, in the environment of the tests."""
+        return self.run("make", "-o", "setup", f"VENV={sys.prefix}", *words, **more)
+
     def plan(self, config, *args):
         """Jobs that a dry run would start: rule -> count, without the collecting rule `all`."""
         text = self.snakemake(config, "-n", *args).both
@@ -67,5 +71,5 @@ def house(root, tmp_path_factory):
 def smoke(root, tmp_path_factory):
     """One copy with a finished smoke run; a test that edits something puts it back."""
     house = House(root, tmp_path_factory.mktemp("smoke"))
-    house.first = house.snakemake("config/smoke.yaml")
+    house.first = house.make("reproduce", "CONFIG=config/smoke.yaml")
     return house

@@ -1,9 +1,5 @@
 """Names and paths of a configuration that would be commands if a shell ever saw them."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from tests.samples import picture
@@ -24,14 +20,6 @@ def mine(make_house, tmp_path):
     (folder / "t.csv").write_text("\n".join(rows) + "\n")
     yield house
     assert not [p for p in house.path.rglob("ran")]
-
-
-def make(house, *words):
-    env = {**os.environ, "PYTHONPATH": str(house.path / "src")}
-    command = ["make", "-o", "setup", f"VENV={sys.prefix}", *words]
-    done = subprocess.run(command, cwd=house.path, env=env, text=True, capture_output=True)
-    done.both = done.stdout + done.stderr
-    return done
 
 
 def test_a_path_reaches_no_shell(mine):
@@ -68,7 +56,7 @@ def test_a_path_reaches_no_shell(mine):
 )
 def test_make_refuses_a_config_that_is_more_than_data(mine, target, text, sentence):
     (mine.path / "bad.yaml").write_text(text + "\n")
-    done = make(mine, target, "CONFIG=bad.yaml")
+    done = mine.make(target, "CONFIG=bad.yaml", check=False)
     assert done.returncode != 0
     (said,) = [line for line in done.both.splitlines() if line.startswith("error: ")]
     assert sentence in said
@@ -79,8 +67,8 @@ def test_a_config_of_an_odd_name_is_a_file_like_any_other(mine):
     path = mine.path / NAME / "c.yaml"
     path.write_text("run: mine\nseed: 1\n")
     named = f"CONFIG={path}".replace("$", "$$")  # make has a dollar of its own
-    done = make(mine, "check", named)
+    done = mine.make("check", named, check=False)
     assert "results/mine has no readable record.json" in done.both
-    assert make(mine, "plan", named).returncode == 0
-    done = make(mine, "reproduce", named, "ARGS=-n --quiet")
+    assert mine.make("plan", named).returncode == 0
+    done = mine.make("reproduce", named, "ARGS=-n --quiet", check=False)
     assert done.returncode == 0, done.both[-3000:]
