@@ -13,7 +13,7 @@ ARGS   ?=
 RUN     = $$($(BIN)/python -m mindgap.overlay "$$CONFIG")
 PINS   := requirements.lock pyproject.toml
 
-.PHONY: help setup reproduce report scorecard plan check push pull test test-faults test-slurm test-remotes lint format lock clean
+.PHONY: help setup reproduce report scorecard plan audit check push pull test test-faults test-slurm test-remotes lint format lock clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -71,6 +71,10 @@ test-remotes: setup  ## push to a local S3, pull in a second clone, run nothing 
 
 test-slurm: setup  ## smoke run through a Slurm of this one machine (root, Debian), compared with a local run
 	@tests/slurm/run.sh
+
+audit: setup  ## which errors would the claims of a finished run notice? writes results/{run}/audit.csv
+	@run=$(RUN) || exit 1; $(BIN)/snakemake --workflow-profile $(PROFILE) --quiet all --configfile "$$CONFIG" $(ARGS) results/$$run/audit.csv \
+	  && $(BIN)/python -m mindgap.report.audit results/$$run/audit.csv
 
 check: setup  ## compare a run's files with its record: make check [CONFIG=...] [ARGS=--partial]
 	@run=$(RUN) || exit 1; $(BIN)/python -m mindgap.report.record results/$$run $(ARGS)

@@ -7,6 +7,7 @@ twice for programs (scorecard.json, scorecard.csv), and its counts as metrics.js
 from functools import cache
 
 from mindgap.data.sources import record_of
+from mindgap.report.curves import part_tables
 from mindgap.report.present import present, read_tables
 from mindgap.report.summary import read_summary
 
@@ -21,7 +22,9 @@ def rows_present():
 def claim_tables():
     """Tables that the claims about this run are judged by, and those behind them."""
     claims = read_yaml(ROOT / "workflow/claims.yaml")
-    return read_tables(claims, rows_present(), RUN)
+    read = read_tables(claims, rows_present(), RUN)
+    asked = [claim for claim in claims if claim["measured"]["table"] in read]
+    return sorted({*read, *part_tables(asked, rows_present())})
 
 
 rule collect_tables:
@@ -57,6 +60,13 @@ rule collect_tables:
         "../scripts/collect_tables.py"
 
 
+# What the tables of effects were made with, so that they can be made again from changed parts.
+EFFECTS = {
+    "experiments": EXPERIMENTS,
+    "contrasts": config["codebook"]["contrasts"],
+    "confidence": config["gap"]["confidence"],
+    "labels": PROMPTS["fairface"]["denigrating"],
+}
 REFERENCES = sorted(path.name for path in (ROOT / "workflow/reference").glob("*.csv"))
 
 
@@ -88,6 +98,7 @@ rule score_claims:
         library=library("score_claims"),
         files=lambda w: [*(f"figures/{name}" for name in FIGURES), *claim_tables()],
         present=lambda w: rows_present(),
+        options=EFFECTS,
     script:
         "../scripts/score_claims.py"
 
@@ -140,3 +151,22 @@ rule check_scorecard:
         library=library("check_scorecard"),
     script:
         "../scripts/check_scorecard.py"
+
+
+rule audit_claims:
+    """Change on purpose what each claim reads, and see which errors turn it."""
+    input:
+        claims=local("workflow/claims.yaml"),
+        references=[local(f"workflow/reference/{name}") for name in REFERENCES],
+        tables=lambda w: [f"results/{RUN}/{table}" for table in claim_tables()],
+    output:
+        "results/{run}/audit.csv",
+    log:
+        "results/{run}/logs/audit_claims.log",
+    localrule: True
+    params:
+        library=library("audit_claims"),
+        present=lambda w: rows_present(),
+        options=EFFECTS,
+    script:
+        "../scripts/audit_claims.py"

@@ -7,7 +7,9 @@ import pandas as pd
 from mindgap.config import read_yaml
 from mindgap.files import write_csv, write_json, write_text
 from mindgap.job import run
+from mindgap.report.audit import measure_powers
 from mindgap.report.claims import FIELDS, check_claims, score_claims
+from mindgap.report.curves import find_summaries
 from mindgap.report.pages import metrics, to_html, to_markdown
 from mindgap.report.rollup import roll_up, to_rst_table
 from mindgap.report.tables import Tables
@@ -18,7 +20,11 @@ def main(job):
     claims = read_yaml(job.input.claims)
     check_claims(claims, read_yaml(job.input.schema))
     tables = Tables(Path(job.output.json).parent, Path(job.input.claims).parent / "reference")
-    scores = score_claims(claims, tables, job.wildcards.run, job.params.present)
+    asked = tables, job.wildcards.run, job.params.present
+    scores = score_claims(claims, *asked)
+    summaries = find_summaries(claims, tables, job.params.present, job.params.options)
+    powers = measure_powers(claims, *asked, summaries)
+    scores = [{**score, "power": powers.get(score["id"])} for score in scores]
     # Figures are drawn later: what the run will have is known from its rules.
     lines = roll_up(scores, read_yaml(job.input.figures), set(job.params.files).__contains__)
     write_json(job.output.json, scores)

@@ -50,10 +50,10 @@ def match(table: pd.DataFrame, where: Where) -> pd.DataFrame:
     """Rows in which every column has the given value, or one of the given ones."""
     mask = np.ones(len(table), bool)
     for key, wanted in where.items():
-        column, found = table[key], np.zeros(len(table), bool)
+        column, found = table[key].to_numpy(), np.zeros(len(table), bool)
         for value in wanted if isinstance(wanted, list) else [wanted]:
-            number = isinstance(value, int | float) and pd.api.types.is_numeric_dtype(column)
-            found |= (column == value if number else column.astype(str) == str(value)).to_numpy()
+            number, numbers = isinstance(value, int | float), column.dtype.kind in "fiub"
+            found |= column == value if number == numbers else column.astype(str) == str(value)
         mask &= found
     return table[mask]
 
