@@ -17,7 +17,7 @@ from mindgap.report.parts import Summary, mutate_parts
 from mindgap.report.tables import Present, Tables
 
 COLUMNS = ("claim", "class", "table", "kind", "mutation", "size", "before", "after", "flips")
-_SIZED = ("scale", "condition", "tilt")
+_SIZED = ("scale", "condition", "curve")
 
 
 def audit_claims(
@@ -79,14 +79,14 @@ def power(claim: dict[str, Any], rows: pd.DataFrame) -> float | None:
 
     For a claim about a number both a larger and a smaller one must; for a direction, any error of
     that size in what it reads or in one of the conditions behind it; for a place on a grid, an
-    error of the losses that grows along it. None where none of them does, or the claim does not
+    error of the curve that it is the lowest point of. None where none of them does, or the claim does not
     hold to begin with.
     """
     rows = rows[(rows["before"] == "reproduced") & rows["kind"].isin(_SIZED)]
     if "flat" in claim["noop"]:
-        rows = rows[rows["kind"] == "tilt"]
+        rows = rows[rows["kind"] == "curve"]
     elif "direction" not in claim:
-        rows = rows[rows["kind"] != "tilt"]
+        rows = rows[rows["kind"] != "curve"]
         direct = rows[rows["kind"] == "scale"].groupby("size")["flips"].agg(["min", "size"])
         found = direct.index[(direct["min"] == 1) & (direct["size"] == 2)]
         return float(found.min()) if len(found) else None

@@ -49,7 +49,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class _Point:
+class Point:
     """What tells a point of a claim apart; `published`, `unit`, `reading`: a number or a column."""
 
     where: Where = field(default_factory=dict)
@@ -68,13 +68,11 @@ def find_cells(claim: dict[str, Any], tables: Tables, present: Present) -> tuple
     there, or is not finite, has a cell that says so.
     """
     at = claim["measured"]
-    points = {}
-    for point in _points(claim, tables):
-        where = {**at["where"], **point.where}
-        points[id(point)] = (point, where, lacking(present, at["table"], where))
-    wanted = [(point, where) for point, where, lack in points.values() if not lack]
+    points = [(point, {**at["where"], **point.where}) for point in points_of(claim, tables)]
+    lacks = [lacking(present, at["table"], where) for _, where in points]
+    wanted = [one for one, lack in zip(points, lacks, strict=True) if not lack]
     if not wanted:
-        return [], next(iter(points.values()))[2]
+        return [], lacks[0]
     table = tables.get(at["table"])
     if table is None:
         return [Cell(at["where"], missing=f"{at['table']} is not there")], ""
@@ -89,35 +87,37 @@ def find_cells(claim: dict[str, Any], tables: Tables, present: Present) -> tuple
     return cells, ""
 
 
-def _points(claim: dict[str, Any], tables: Tables) -> Iterator[_Point]:
+def points_of(claim: dict[str, Any], tables: Tables) -> Iterator[Point]:
+    """The points of a claim; one that says nothing for a claim about one cell."""
+    deviation = claim.get("deviation", {})
+    beside = {key: deviation[key] for key in ("unit", "reading") if key in deviation}
     if "points" in claim:
         for point in claim["points"]:
             facts = {key: point[key] for key in ("published", "unit") if key in point}
-            yield _Point(point["where"], point.get("column"), facts)
+            yield Point(point["where"], point.get("column"), {**beside, **facts})
         return
     if "against" not in claim:
-        yield _Point()
+        yield Point()
         return
-    given, deviation = claim["against"], claim["deviation"]
+    given = claim["against"]
     reference = tables.reference(given["reference"])
     if reference is None:
         raise UserError(f"claims.yaml: {claim['id']}: there is no reference {given['reference']!r}")
     own = {key: value for key, value in claim["measured"]["where"].items() if key in reference}
-    beside = {key: deviation[key] for key in ("unit", "reading") if key in deviation}
+    facts = {"published": given["column"], **beside}
     for row in match(reference, {**own, **given.get("where", {})}).to_dict("records"):
         where = {key: row[key] for key in given["by"] if not pd.isna(row[key])}
-        column = given["column"]
-        yield _Point(
-            where, None, {"published": column if "in_table" in given else row[column]} | beside
-        )
+        known = {} if "in_table" in given else row
+        yield Point(where, None, {key: known.get(name, name) for key, name in facts.items()})
 
 
 def _cell(
-    table: pd.DataFrame, at: dict[str, Any], where: Where, point: _Point, present: Present
+    table: pd.DataFrame, at: dict[str, Any], where: Where, point: Point, present: Present
 ) -> Cell:
     column = point.column or at["column"]
     if "over" in at:
-        return _mean(table, at, column, where, present)
+        cell = _mean(table, at, column, where, present)
+        return replace(cell, **{key: float(fact) for key, fact in point.facts.items()})
     row = _single(_rows(table, where), where)
     facts = {
         key: _number(row, fact, where) if isinstance(fact, str) else float(fact)

@@ -96,7 +96,7 @@ class Landscape:
         return pd.concat([table[~own], rows[list(table)]], ignore_index=True)
 
     def mutations(self, parts: Parts) -> Iterator[Mutation]:
-        """Losses tilted, flat, the same at each temperature; directions exchanged."""
+        """Curves bent, flat, the same at each temperature; directions exchanged."""
         ((name, table),) = parts.items()
         yield from _bent(name, table, "shift", ["landscape", "direction"])
         turned = table["direction"].replace({"ab": "ba", "ba": "ab"})
@@ -114,7 +114,7 @@ class Spheres:
         return {self.makes[0]: spheres.minima_table(parts[self.parts[0]])}
 
     def mutations(self, parts: Parts) -> Iterator[Mutation]:
-        """Losses tilted, flat, the same at each temperature.
+        """Curves bent, flat, the same at each temperature.
 
         One direction of the loss in place of both changes nothing: they are equal by symmetry.
         """
@@ -123,17 +123,21 @@ class Spheres:
 
 
 def _bent(name: str, table: pd.DataFrame, axis: str, keys: list[str]) -> Iterator[Mutation]:
-    """Curves of a loss over an axis, off by a share that grows along it, flat, or all the same."""
-    span = table[axis].abs().max()
+    """Curves of a loss over an axis: tilted, their lowest point too high, flat, all the same.
+
+    A tilt is off by a share that grows along the axis to the given size.
+    """
+    scale = "inverse_temperature"
+    curves = table.groupby([*keys, scale], sort=False)["loss"]
+    lowest = table.index.isin(curves.idxmin())
     for size in SIZES:
         for sign in (-1, 1):
-            loss = table["loss"] * (1 + sign * size * table[axis] / span)
-            yield Mutation(
-                "tilt", f"tilted by {sign * size:+g}", {name: table.assign(loss=loss)}, size
-            )
-    scale = "inverse_temperature"
-    flat = table.groupby([*keys, scale], sort=False)["loss"].transform("mean")
-    yield Mutation("flat", "flat", {name: table.assign(loss=flat)})
+            slope = 1 + sign * size * table[axis] / table[axis].abs().max()
+            tilted = table.assign(loss=table["loss"] * slope)
+            yield Mutation("curve", f"tilted by {sign * size:+g}", {name: tilted}, size)
+        raised = scaled(table, lowest, ["loss"], 1 + size)
+        yield Mutation("curve", f"lowest point x {1 + size:g}", {name: raised}, size)
+    yield Mutation("flat", "flat", {name: table.assign(loss=curves.transform("mean"))})
     same = table.sort_values(scale).groupby([*keys, axis])["loss"].transform("last")
     yield Mutation("still", scale, {name: table.assign(loss=same)})
 

@@ -29,7 +29,7 @@ class Mutation:
     Attributes
     ----------
     kind
-        `scale`, `condition` or `tilt` (of a size), `halve`, `add`, `modalities`, `conditions`,
+        `scale`, `condition` or `curve` (of a size), `halve`, `add`, `modalities`, `conditions`,
         `shuffle`, `equal`, `flat`, `still`, `set`, `row` or `nan`.
     words
         What was done.
