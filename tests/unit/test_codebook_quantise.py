@@ -108,6 +108,65 @@ def test_update_is_joint_balanced_and_equal_to_a_loop():
             torch.testing.assert_close(ours.double(), theirs, rtol=1e-5, atol=1e-6)
 
 
+def test_tokens_may_all_weigh_the_same():
+    """N_v <- g N_v + (1 - g) sum_M n_v^M and m_v alike, as loops in float64."""
+    book = Codebook(8, 6, decay=0.9, dead=0, weighting="token")
+    modality = torch.tensor([0] * 50 + [1] * 10)
+    for step in range(5):
+        rows = tokens(seed=step)
+        codes = book(rows).codes
+        counts, sums = 0.9 * book.counts.double(), 0.9 * book.sums.double()
+        for row, code in zip(rows.double(), codes.tolist(), strict=True):
+            counts[code] += 0.1
+            sums[code] += 0.1 * row
+        book.update(rows, codes, modality)
+        torch.testing.assert_close(book.counts.double(), counts, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(
+            book.vectors.double(), sums / counts[:, None], rtol=1e-5, atol=1e-5
+        )
+    # By modality the ten tokens of the second one would weigh as much as the fifty of the first.
+    assert not torch.allclose(counts, update_oracle(book, rows, codes, modality, 0.9)[0])
+
+
+def test_a_code_is_replaced_after_so_many_misses_in_a_row():
+    book = Codebook(5, 6, dead_after=4, replacement="code")
+    rows, modality = tokens(), torch.tensor([0] * 30 + [1] * 30)
+    met = torch.arange(60) % 3  # codes 3 and 4 are missed
+    before = book.vectors.clone()
+    for step in range(3):
+        book.update(rows, met, modality)
+        assert book.misses.tolist() == [0, 0, 0, step + 1, step + 1]
+    # A hit starts the count again.
+    book.update(rows, torch.where(torch.arange(60) == 7, 4, met), modality)
+    assert book.misses.tolist() == [0, 0, 0, 0, 0]
+    assert int(book.replaced) == 1
+    # Code 3 is now a copy of a code with tokens, with the count that all start from.
+    assert not torch.allclose(book.vectors[3], before[3])
+    assert (book.vectors[:3] == book.vectors[3]).all(1).sum() == 1
+    assert float(book.counts[3]) == 1
+    torch.testing.assert_close(book.sums[3], book.vectors[3])
+    copy_ = book.vectors[3].clone()
+    for _ in range(3):
+        book.update(rows, met, modality)
+    torch.testing.assert_close(book.vectors[3], copy_)  # without a hit it lasts as long again
+    assert int(book.replaced) == 1
+
+
+def test_copies_are_drawn_one_by_one_from_active_codes():
+    book = Codebook(40, 6, dead_after=1, replacement="code")
+    rows, modality = tokens(), torch.tensor([0] * 30 + [1] * 30)
+    book.update(rows, torch.arange(60) % 8, modality)
+    own = (book.vectors[8:, None] == book.vectors[None, :8]).all(2)
+    assert own.any(1).all()  # each is a copy of a code that had tokens
+    assert own.any(0).sum() > 2  # and not all of them of one
+    # A token of the step is the other choice, and the share of the mean the other rule.
+    book = Codebook(40, 6, dead_after=1)
+    book.update(rows, torch.arange(60) % 8, modality)
+    assert (book.vectors[8:, None] == rows[None]).all(2).any(1).all()
+    assert float(book.counts[20]) == pytest.approx(float(book.counts.mean()), rel=0.2)
+    assert "misses" not in Codebook(40, 6).state_dict()
+
+
 def test_a_code_without_tokens_stays_where_it_is():
     book = Codebook(8, 6, decay=0.9, dead=0)
     before = book.vectors.clone()
