@@ -78,8 +78,8 @@ def test_clouds_never_overlap_along_the_gap(measured):
         assert row["separability"] >= 0.99, name
     assert measured["clip"]["along_gap_min_a"] == pytest.approx(0.230, abs=5e-4)
     assert measured["clip"]["along_gap_max_b"] == pytest.approx(-0.186, abs=5e-4)
-    assert measured["convirt"]["along_gap_min_a"] == pytest.approx(0.657, abs=6e-4)
-    assert measured["convirt"]["along_gap_max_b"] == pytest.approx(0.354, abs=6e-4)
+    assert measured["convirt"]["along_gap_min_a"] == pytest.approx(0.657, abs=5e-4)
+    assert measured["convirt"]["along_gap_max_b"] == pytest.approx(0.354, abs=5e-4)
 
 
 def test_repeated_rows_are_counted(measured):
