@@ -13,7 +13,7 @@ ARGS   ?=
 RUN     = $$($(BIN)/python -m mindgap.overlay "$$CONFIG")
 PINS   := requirements.lock pyproject.toml
 
-.PHONY: help setup reproduce report scorecard plan check push pull test test-faults test-slurm test-remotes lint format lock clean
+.PHONY: help setup reproduce report scorecard plan check push pull test test-faults test-slurm test-remotes test-numerics lint format lock clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -71,6 +71,9 @@ test-remotes: setup  ## push to a local S3, pull in a second clone, run nothing 
 
 test-slurm: setup  ## smoke run through a Slurm of this one machine (root, Debian), compared with a local run
 	@tests/slurm/run.sh
+
+test-numerics: setup  ## unit and golden tests and a smoke run, summed in other orders (20 min)
+	@$(BIN)/python -m tests.numerics.run $(ARGS)
 
 check: setup  ## compare a run's files with its record: make check [CONFIG=...] [ARGS=--partial]
 	@run=$(RUN) || exit 1; $(BIN)/python -m mindgap.report.record results/$$run $(ARGS)
