@@ -13,7 +13,7 @@ ARGS   ?=
 RUN     = $$($(BIN)/python -m mindgap.overlay "$$CONFIG")
 PINS   := requirements.lock pyproject.toml
 
-.PHONY: help setup reproduce report scorecard plan audit check push pull test test-faults test-slurm test-remotes lint format lock clean
+.PHONY: help setup reproduce report scorecard plan audit check push pull test test-faults test-slurm test-remotes test-numerics lint format lock clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -75,6 +75,9 @@ test-slurm: setup  ## smoke run through a Slurm of this one machine (root, Debia
 audit: setup  ## which errors would the claims of a finished run notice? writes results/{run}/audit.csv
 	@run=$(RUN) || exit 1; $(BIN)/snakemake --workflow-profile $(PROFILE) --quiet all --configfile "$$CONFIG" $(ARGS) results/$$run/audit.csv \
 	  && $(BIN)/python -m mindgap.report.audit results/$$run/audit.csv
+
+test-numerics: setup  ## unit and golden tests and a smoke run, summed in other orders (20 min)
+	@$(BIN)/python -m tests.numerics.run $(ARGS)
 
 check: setup  ## compare a run's files with its record: make check [CONFIG=...] [ARGS=--partial]
 	@run=$(RUN) || exit 1; $(BIN)/python -m mindgap.report.record results/$$run $(ARGS)

@@ -131,7 +131,7 @@ rule import_embeddings:
         "results/{run}/benchmarks/import_embeddings/{model}/{dataset}.tsv"
     wildcard_constraints:
         model=one_of(CARRIERS),
-    priority: 50
+    priority: 110
     resources:
         mem_mb=memory(8),
         runtime=60,

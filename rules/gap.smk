@@ -113,7 +113,7 @@ rule project_pairs:
         "results/{run}/benchmarks/project_pairs/{origin}.tsv"
     wildcard_constraints:
         origin=one_of(ORIGINS),
-    priority: lambda w: 100 if w.origin == "features" else 40
+    priority: lambda w: 120 if w.origin == "features" else 40
     resources:
         mem_mb=memory(16),
         runtime=240,
@@ -149,7 +149,7 @@ rule plot_projection:
     wildcard_constraints:
         figure=one_of(DRAWN),
         method=one_of(config["gap"]["projection"]["methods"]),
-    priority: lambda w: 100 if w.figure == "figure1_features" else 40
+    priority: lambda w: 120 if w.figure == "figure1_features" else 40
     localrule: True
     params:
         library=library("plot_projection"),

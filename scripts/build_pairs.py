@@ -19,6 +19,9 @@ def main(job):
         job.threads,
     )
     logging.info("%s", ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in counts.items()))
+    if lost := counts["items_in"] - counts["items_out"]:
+        name, total = job.wildcards.dataset, counts["items_in"]
+        logging.warning(f"{name}: {lost} of {total} items left out; see {job.output.failures}")
 
 
 if __name__ == "__main__":

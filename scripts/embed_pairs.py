@@ -39,7 +39,10 @@ def main(job):
     parts = f"{job.output.embeddings}.parts"
     key = digest(about, asdict(work), job.params.library)
     found, failures = extract(encoder, job.input.pairs, *rows, work, device, parts, key)
-    logging.info("%d items in, %d failed", rows[1] - rows[0], len(failures))
+    level = logging.WARNING if failures else logging.INFO
+    which = f"{job.wildcards.model} on {job.wildcards.dataset}"
+    more = f"; see {job.output.failures}" if failures else ""
+    logging.log(level, f"{which}: {len(failures)} of {rows[1] - rows[0]} items failed{more}")
     items = plain_items(found.items) if job.params.shard == [0, 1] else found.items
     embeddings = replace(found, items=items, about={**about, "failed": len(failures)})
     check_pairs(embeddings, job.wildcards.model)

@@ -82,7 +82,7 @@ def _console(log: Path | None) -> Iterator[list[logging.Handler]]:
     with os.fdopen(os.dup(kept[1]), "w", encoding="utf-8") as console:
         warnings = logging.StreamHandler(console)
         warnings.setLevel(logging.WARNING)
-        warnings.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        warnings.setFormatter(logging.Formatter("warning: %(message)s"))
         # Warnings of libraries have loggers of their own and stay in the log.
         warnings.addFilter(lambda record: record.name == "root")
         try:

@@ -18,10 +18,13 @@ from mindgap.codebook.meaning import (
     read_concepts,
 )
 from mindgap.codebook.measure import as_vectors, retrieval_rows
-from mindgap.codebook.places import covered_cells, localise
+from mindgap.codebook.places import covered_cells, localise, read_objects
+from mindgap.codebook.plan import expand_codebooks
 from mindgap.codebook.summary import measure_contrasts, reading_row
 from mindgap.codebook.usage import count_codes, jensen_shannon, measure_usage, perplexity
+from mindgap.config import merge, read_yaml
 from mindgap.data.sets import build_pairs
+from mindgap.data.shapes import COLOURS, MOTIONS
 
 
 def planted(n=400, seed=0):
@@ -140,6 +143,7 @@ def test_codes_on_the_right_object_and_on_the_wrong_one():
     codes[0, 0] = codes[1, 15] = 3
     found = localise(codes, "image", (1, 4, 4), objects, named, 0.0).iloc[0]
     assert (found["hits"], found["pointed"], found["on_object"]) == (1, 2, 1)
+    assert found["background"] == 0
     assert found["expected"] == pytest.approx(1 / 16)
     codes[1] = codes[1][::-1]
     found = localise(codes, "image", (1, 4, 4), objects, named, 0.0).iloc[0]
@@ -152,17 +156,120 @@ def test_codes_on_the_right_object_and_on_the_wrong_one():
     assert found["expected"] == 0.5
 
 
+def test_places_are_those_of_a_loop_and_keep_every_concept(tmp_path):
+    build_pairs(
+        tmp_path / "p.parquet", {"kind": "shapes", "items": 40, "size": 16, "frames": 2, "seed": 0}
+    )
+    objects = read_objects(tmp_path / "p.parquet")
+    rng = np.random.default_rng(0)
+    concepts = [f"colour: {name}" for name in COLOURS] + ["motion: moving up", "shape: none"]
+    named = pd.DataFrame({"concept": concepts, "code": np.arange(len(concepts))})
+    for modality, shape, length in (("video", (2, 4, 4), 32), ("audio", (1, 1, 16), 16)):
+        codes = rng.integers(-1, 4, (40, length))
+        found = localise(codes, modality, shape, objects, named, 0.05).set_index("concept")
+        # Codes from 4 on fire nowhere; no scene has the last concept.
+        assert list(found.index) == concepts[:-1]
+        assert found["fired"].gt(0).tolist() == [True] * 4 + [False] * 5
+        assert found.loc[concepts[5], ["hits", "on_object", "background"]].isna().all()
+        for code, concept in enumerate(concepts[:-1]):
+            family, value = concept.split(": ")
+            place = {"own": 0, "other": 0, "both": 0, "none": 0}
+            for i, things in enumerate(objects):
+                has = [thing[family] == value for thing in things]
+                if len(things) != 2 or sum(has) != 1:
+                    continue
+                for t in np.flatnonzero(codes[i] == code):
+                    on = [int(0.05 * (t + 0.5) >= 0.4) == slot for slot in (0, 1)]
+                    if modality == "video":
+                        on = [
+                            covered_cells(o["x"], o["y"], o["size"], MOTIONS[o["motion"]], 4)[
+                                t % 16 // 4, t % 4
+                            ]
+                            for o in things
+                        ]
+                    right, wrong = on[has.index(True)], on[has.index(False)]
+                    place[
+                        ("both" if wrong else "own") if right else ("other" if wrong else "none")
+                    ] += 1
+            row, fired = found.loc[concept], sum(place.values())
+            assert row["fired"] == fired
+            assert row["pointed"] == place["own"] + place["other"]
+            if fired:
+                assert row["hits"] == place["own"] / (place["own"] + place["other"])
+                assert row["on_object"] == (place["own"] + place["both"]) / fired
+                assert row["background"] == place["none"] / fired
+
+
+def test_a_concept_that_never_hits_one_object_alone_still_counts():
+    """Fires on the background alone: no hits to speak of, and all the more firings off it."""
+    places = pd.DataFrame(
+        {
+            "modality": ["a", "a"],
+            "hits": [0.5, np.nan],
+            "pointed": [2, 0],
+            "fired": [10, 30],
+            "on_object": [0.2, 0.0],
+            "background": [0.6, 1.0],
+            "expected": [0.25, 0.25],
+        }
+    )
+    row = reading_row(pd.DataFrame(), pd.DataFrame(), places)
+    assert row["hits_a"] == 0.5
+    assert row["background_a"] == pytest.approx((0.6 * 10 + 1.0 * 30) / 40)
+    assert row["on_a"] == pytest.approx((0.2 * 10 - 0.25 * 40) / 40)
+
+
 def test_a_reading_names_the_concept_farthest_above_firing_always():
     concepts = pd.DataFrame({"f1": [0.9, 0.5, 0.3], "always": [0.95, 0.2, 0.25], "null": 0.1})
+    # The half that codes are chosen on tells which concept it is; the other half, what it gets.
+    concepts = concepts.assign(f1_chosen=[0.96, 0.4, 0.6], always_chosen=[0.95, 0.1, 0.5])
     places = pd.DataFrame(
         {"modality": ["a", "a"], "hits": [1.0, 0.5], "pointed": [3, 1], "fired": [30, 10]}
-    ).assign(on_object=[0.1, 0.9], expected=0.25)
+    ).assign(on_object=[0.1, 0.9], expected=0.25, background=[0.8, 0.1])
     row = reading_row(concepts, pd.DataFrame(), places)
     assert (row["f1"], row["f1_always"], row["named"]) == (0.5, 0.2, 0)
+    assert row["f1_above"] == pytest.approx(0.3)
     assert row["hits_a"] == pytest.approx(0.875)
     assert row["on_a"] == pytest.approx((0.1 * 30 + 0.9 * 10) / 40 - 0.25)
-    none = concepts.assign(always=1.0)  # nothing beats firing always: the best is still said
+    assert row["background_a"] == pytest.approx((0.8 * 30 + 0.1 * 10) / 40)
+    none = concepts.assign(always_chosen=1.0)  # nothing beats firing always: the best is still said
     assert reading_row(none, pd.DataFrame(), places)["f1"] == 0.9
+
+
+def test_picking_the_best_of_many_concepts_gains_nothing():
+    """Codes that know nothing of 20 concepts: whichever is picked, its F1 is that of any.
+
+    All codes fire and all concepts hold at the same rates p and q, independently, so that concepts
+    are alike but for luck: the mean over all of them, and what shuffled concepts get, are the null
+    of the one that is picked. Means over 200 draws agree with it within four standard errors.
+    """
+    rng, p, q, n = np.random.default_rng(0), 0.3, 0.6, 400
+    found = []
+    for seed in range(200):
+        fires = tuple(rng.random((n, 16)) < q for _ in "ab")
+        has = rng.random((n, 20)) < p
+        concepts = pd.DataFrame({f"kind: {c}": has[:, c] for c in range(20)})
+        named = name_codes(fires, concepts, seed)
+        row = reading_row(named, pd.DataFrame(), pd.DataFrame({"modality": []}))
+        chosen = named.loc[(named["f1_chosen"] - named["always_chosen"]).idxmax()]
+        best = named.loc[(named["f1"] - named["always"]).idxmax()]
+        found.append(
+            {
+                "over_mean": row["f1"] - row["f1_mean"],
+                "over_null": row["f1"] - chosen["null"],
+                "f1_a": chosen["f1_a"] - 2 * p * q / (p + q),
+                "above": row["f1_above"],
+                "on_the_same_half": best["f1"] - row["f1_mean"],
+            }
+        )
+    found = pd.DataFrame(found)
+    mean, error = found.mean(), found.std() / np.sqrt(len(found))
+    for name in ("over_mean", "over_null", "f1_a"):
+        assert abs(mean[name]) < 4 * error[name], name
+    # A code that fires always does better than one that knows nothing, 2p/(1 + p) > 2pq/(p + q).
+    assert mean["above"] < -4 * error["above"]
+    # Picked on the half that it is measured on, the same codes would seem to know something.
+    assert mean["on_the_same_half"] > 4 * error["on_the_same_half"]
 
 
 def test_concepts_of_scenes_labels_and_captions(tmp_path):
@@ -215,6 +322,30 @@ def test_contrasts_are_paired_by_seed():
     assert (last["estimate"], last["low"], last["high"]) == pytest.approx((0.5, 0.5, 0.5))
     assert last["seeds"] == 3
     assert found.iloc[0]["low"] < 1 < found.iloc[0]["high"]
+
+
+@pytest.mark.parametrize("overlay", ["default", "codebook"])
+def test_every_task_answers_both_questions_on_both_settings(root, overlay):
+    """Does the discrete path add to R@1, and does code matching make codes common?"""
+    config = read_yaml(root / "config/default.yaml")
+    if overlay != "default":
+        config = merge(config, read_yaml(root / f"config/{overlay}.yaml"))
+    rng = np.random.default_rng(0)
+    rows = [
+        {**one.key, "recall_at_1": rng.random(), "shared": rng.random() if one.discrete else np.nan}
+        for one in expand_codebooks(config).values()
+    ]
+    found = measure_contrasts(pd.DataFrame(rows), config["codebook"]["contrasts"], 0.95)
+    for task in config["select"]["codebooks"]:
+        own = found[found["task"] == task].set_index(["effect", "measure"])
+        for ours, plain, measure in (
+            ("matched", "continuous", "recall_at_1"),
+            ("matched", "both", "shared"),
+            ("published", "continuous", "recall_at_1"),
+            ("published", "published_unmatched", "shared"),
+            ("matched", "published", "shared"),
+        ):
+            assert own.loc[(f"{ours} minus {plain}", measure), "seeds"] == 3, (task, ours, plain)
 
 
 def test_examples_fire_and_codes_are_shown_once():

@@ -61,6 +61,33 @@ def test_variants_are_what_they_say(root):
     assert all(one == rest[0] for one in rest)
 
 
+def test_published_settings_differ_from_ours_as_they_say(root):
+    """And from each other in code matching alone; the vectors that they add to are `continuous`."""
+    ours, published, unmatched, plain = (
+        options(root, name)
+        for name in ("matched", "published", "published_unmatched", "continuous")
+    )
+    assert {k for k in published if published[k] != unmatched[k]} == {"matching"}
+    assert unmatched["matching"] == 0
+    differs = {k: v for k, v in published.items() if ours[k] != v}
+    del differs["codes"], differs["code_dimension"]
+    assert differs == {
+        "matching": 0.1,
+        "assignment_temperature": 1.0,
+        "both_directions": False,
+        "commitment": 0,
+        "start": 0,
+        "initial_codes": "random",
+        "dead_after": 100,
+        "replacement": "code",
+        "token_norm": "none",
+        "weighting": "token",
+    }
+    # Everything that a model without codes has is the same: they are measured against it.
+    codeless = {"paths", "codes", "code_dimension", *differs}
+    assert all(published[k] == plain[k] for k in set(plain) - codeless)
+
+
 def encode(encoder, **inputs):
     tokens, mask = encoder(inputs)
     return tokens, mask
@@ -158,6 +185,49 @@ def test_the_sum_of_paths_and_the_quantised_tokens(pairs, root):
     torch.testing.assert_close(seen.log_shares.exp().sum(2), torch.ones(2, 16))
 
 
+def test_without_norm_tokens_are_what_the_projection_makes_of_them(pairs, root):
+    """And a token does not depend on its batch; with batch norm it does."""
+    for norm, same in (("none", True), ("batch", False)):
+        model = make_model(pairs, root, token_norm=norm)
+        given = options(root)["inputs"]
+        sides = [load_side(pairs["train"], m, given, None, 1) for m in ("video", "audio")]
+        few, more = (
+            model(tuple(side.batch(np.arange(n), "cpu") for side in sides)).rows for n in (4, 16)
+        )
+        first = model.heads["video"]["code"][:2]
+        tokens = model.encoders["video"](sides[0].batch(np.arange(4), "cpu"))[0].flatten(0, 1)
+        assert torch.allclose(few[: len(tokens)], first(tokens), atol=1e-5) == same
+        assert torch.allclose(few[: len(tokens)], more[: len(tokens)], atol=1e-5) == same
+
+
+def test_the_mean_is_one_way_to_pool(pairs, root):
+    tokens = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0))
+    mask = torch.tensor([[True] * 5, [True, True, False, False, False]])
+    mean = torch.stack([tokens[0].mean(0), tokens[1, :2].mean(0)])
+    torch.testing.assert_close(pool(tokens, mask, "mean"), mean)
+    most = torch.stack([tokens[0].amax(0), tokens[1, :2].amax(0)])
+    torch.testing.assert_close(pool(tokens, mask), torch.cat([mean, most], 1))
+    model = make_model(pairs, root, pooling="mean")
+    assert model.heads["video"]["continuous"].layers[0].in_features == 16
+
+
+def test_random_codes_are_those_of_the_seed(root, pairs, tmp_path):
+    """No k-means: the codes are where they were drawn until tokens move them."""
+    more = {"initial_codes": "random", "start": 3, "dead": 0, "seeds": [0]}
+    codes = make_model(pairs, root)
+    before = run(root, pairs, tmp_path, "before", steps=3, **more).model
+    assert not before.started
+    assert torch.equal(before.quantiser.vectors, codes.quantiser.vectors)
+    after = run(root, pairs, tmp_path, "after", steps=4, **more).model
+    assert after.started
+    moved = (after.quantiser.vectors != codes.quantiser.vectors).any(1)
+    assert int(moved.sum()) > 0
+    idle = after.quantiser.counts < 0.9901  # 0.99, the decay, where no token came
+    torch.testing.assert_close(
+        after.quantiser.vectors[idle], codes.quantiser.vectors[idle], rtol=1e-5, atol=1e-6
+    )
+
+
 def test_code_matching_trains_the_projection_and_not_the_heads(pairs, root):
     model = make_model(pairs, root)
     model.started.fill_(True)
@@ -177,6 +247,8 @@ def test_items_without_tokens_are_refused():
     facts = {m: {"kind": "features", "sizes": {"dimension": 3}} for m in "ab"}
     given = {"width": 8, "layers": 0, "dimension": 4, "code_dimension": 2, "paths": "both"}
     given |= {"quantiser": "ema", "codes": 4, "decay": 0.9, "distance": "euclidean", "dead": 0.0}
+    given |= {"dead_after": None, "replacement": "token", "weighting": "modality"}
+    given |= {"token_norm": "batch", "pooling": "mean_max"}
     model = TwoPaths(facts, given | {"gradient": "straight_through"}, 0)
     full = {"rows": torch.randn(2, 5, 3), "length": torch.tensor([5, 2])}
     model((full, full))
@@ -270,6 +342,8 @@ def test_another_option_forgets_the_state(root, pairs, tmp_path):
         {"quantiser": "fsq", "levels": [4, 4]},
         {"quantiser": "learned"},
         {"distance": "cosine", "gradient": "rotation"},
+        {"variant": "published", "codes": 12, "dead_after": 2},
+        {"pooling": "mean", "token_norm": "none", "initial_codes": "random"},
         {"form": "js", "start": 0, "modalities": ["image", "text"], "captions": "random"},
         {"modalities": ["audio", "text"], "captions": "last", "sources": "label", "classes": True},
     ],

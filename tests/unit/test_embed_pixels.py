@@ -95,7 +95,8 @@ def clip_of(n, kind):
 @pytest.mark.parametrize(("n", "count", "chosen"), [(9, 3, [0, 4, 8]), (2, 4, [0, 0, 1, 1])])
 def test_frames_are_evenly_spaced(kind, n, count, chosen):
     found = [np.asarray(f)[..., 0].mean() for f in decode_frames(clip_of(n, kind), count)]
-    np.testing.assert_allclose(found, [10 * i for i in chosen], atol=4)
+    # Frames are 10 apart; what a lossy codec leaves of a frame is nearer to it than to the next.
+    np.testing.assert_array_equal(np.rint(np.array(found) / 10), chosen)
 
 
 def wav(samples, rate=8000, width=2, channels=1):

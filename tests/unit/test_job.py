@@ -140,7 +140,7 @@ def test_what_is_printed_goes_to_the_log_and_warnings_to_the_console_as_well(tmp
     run(main, SimpleNamespace(log=[log]))
     os.write(1, b"after\n")
     shown = capfd.readouterr()
-    assert shown.err == "WARNING: 3 of 60 pictures cannot be read\n"
+    assert shown.err == "warning: 3 of 60 pictures cannot be read\n"
     assert shown.out == "after\n"
     text = log.read_text()
     for part in ("a bar", "a child", "a step", "3 of 60", "be careful"):

@@ -98,8 +98,9 @@ def test_losses_know_no_order_and_no_direction(name):
     x, y = rows(9, 6, seed=3)
     s, b = torch.tensor(10.0, dtype=torch.float64), torch.tensor(-10.0, dtype=torch.float64)
     loss = float(LOSSES[name](x, y, s, b))
-    order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
-    turn = torch.linalg.qr(torch.randn(6, 6, dtype=torch.float64))[0]
+    generator = torch.Generator().manual_seed(0)
+    order = torch.randperm(9, generator=generator)
+    turn = torch.linalg.qr(torch.randn(6, 6, generator=generator, dtype=torch.float64))[0]
     assert float(LOSSES[name](x[order], y[order], s, b)) == pytest.approx(loss, abs=1e-9)
     assert float(LOSSES[name](y, x, s, b)) == pytest.approx(loss, abs=1e-9)
     assert float(LOSSES[name](x @ turn, y @ turn, s, b)) == pytest.approx(loss, abs=1e-9)

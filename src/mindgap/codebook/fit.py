@@ -112,7 +112,9 @@ def fit(job: Job, group: Group | None = None) -> Result | None:
 
     def one_step(step: int) -> float:
         if model.quantiser is not None and step == options["start"]:
-            start_codes(model, see, step, options["codes"])
+            if options["initial_codes"] == "kmeans":
+                start_codes(model, see, step, options["codes"])
+            model.started.fill_(True)
         mine, every, seen = see(step, bool(options["matching"]))
         items = batches[step][0]
         sources = train_set.sources
@@ -177,7 +179,6 @@ def start_codes(model: TwoPaths, see: Any, step: int, codes: int) -> None:
             break
     rows, which = torch.cat(rows), torch.cat(which)
     model.quantiser.start(rows, which, tokens)
-    model.started.fill_(True)
 
 
 @torch.inference_mode()

@@ -90,7 +90,9 @@ def name_codes(
 
     The code is chosen on one half of the items, by the lower of its two F1, and measured on the
     other, so that choosing among many codes gains nothing. `always` is the F1 of a code that fires
-    in every item, 2p/(1 + p); `null` what the same choice gets for shuffled concepts.
+    in every item, 2p/(1 + p); `null` what the same choice gets for shuffled concepts. `f1_chosen`
+    and `always_chosen` are those of the half that the code was chosen on: who picks one of many
+    concepts picks it by these.
     """
     n = len(concepts)
     order = np.random.default_rng([seed, 4]).permutation(n)
@@ -100,11 +102,11 @@ def name_codes(
     kept = np.flatnonzero((has[choose].sum(0) >= LEAST_ITEMS) & (has[test].sum(0) >= LEAST_ITEMS))
     # Of words that stand in every caption there is nothing to tell.
     kept = kept[~has[:, kept].all(0)]
-    code, measured = _choose(fires, has, choose, test, kept)
-    _, null = _choose(fires, shuffled, choose, test, kept)
+    code, best, measured = _choose(fires, has, choose, test, kept)
+    _, _, null = _choose(fires, shuffled, choose, test, kept)
     rows = []
     for i, c in enumerate(kept):
-        share = has[test, c].mean()
+        share, chosen = has[test, c].mean(), has[choose, c].mean()
         row = {"concept": concepts.columns[c], "code": int(code[i]), "items": int(has[:, c].sum())}
         for side, (precision, recall, f1) in zip("ab", measured, strict=True):
             row |= {
@@ -115,19 +117,22 @@ def name_codes(
         row["f1"] = min(row["f1_a"], row["f1_b"])
         row["always"] = 2 * share / (1 + share)
         row["null"] = min(null[0][2][i], null[1][2][i])
+        row["f1_chosen"], row["always_chosen"] = best[i], 2 * chosen / (1 + chosen)
         rows.append(row)
     return pd.DataFrame(rows).sort_values("f1", ascending=False, kind="stable")
 
 
 def _choose(fires, has, choose, test, kept):
-    """Code of each kept concept, and (precision, recall, f1) of it on the test half by modality."""
-    both = [detection(side[choose], has[choose][:, kept])[2] for side in fires]
-    code = np.minimum(*both).argmax(0)
-    place = np.arange(len(kept))
+    """Code of each kept concept, its lower F1 there, and what it gets on the test half.
+
+    The last is (precision, recall, f1) by modality.
+    """
+    lower = np.minimum(*(detection(side[choose], has[choose][:, kept])[2] for side in fires))
+    code, place = lower.argmax(0), np.arange(len(kept))
     measured = [
         [z[code, place] for z in detection(side[test], has[test][:, kept])] for side in fires
     ]
-    return code, measured
+    return code, lower[code, place], measured
 
 
 def describe_codes(

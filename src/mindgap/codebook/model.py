@@ -98,7 +98,8 @@ class TwoPaths(torch.nn.Module):
         Modality -> what its encoder is made for.
     options
         `width`, `layers`, `dimension` of the vectors, `code_dimension`, `paths` (continuous,
-        discrete, both), what `make_quantiser` takes, `assignment_temperature`, `form`,
+        discrete, both), `pooling`, `token_norm`, what `make_quantiser` takes,
+        `assignment_temperature`, `form`,
         `score_temperature`, `both_directions`, `matching` (alpha), `commitment` (beta), `margin`.
     seed
         Seed of the codes; the other weights come from torch's own generator.
@@ -113,17 +114,19 @@ class TwoPaths(torch.nn.Module):
             encoders[name] = make_encoder(fact, width, options["layers"])
             own = {}
             if options["paths"] != "discrete":
-                own["continuous"] = Head(2 * width, 2 * width, options["dimension"])
+                seen = 2 * width if options["pooling"] == "mean_max" else width
+                own["continuous"] = Head(seen, 2 * width, options["dimension"])
             if options["paths"] != "continuous":
                 inner = options["code_dimension"]
-                # Each modality's tokens get mean 0 and variance 1 in every direction of the space
-                # of codes: left alone the modalities settle in places of their own there, where no
-                # soft assignment reaches from one to the other. The scale, and with it the
-                # sharpness of assignments, stays what it is.
+                # Batch norm gives each modality's tokens mean 0 and variance 1 in every direction
+                # of the space of codes: left alone the modalities settle in places of their own
+                # there, where no soft assignment reaches from one to the other. The scale, and
+                # with it the sharpness of assignments, stays what it is.
+                plain = options["token_norm"] == "none"
                 own["code"] = torch.nn.Sequential(
                     torch.nn.LayerNorm(width),
                     torch.nn.Linear(width, inner),
-                    torch.nn.BatchNorm1d(inner, affine=False),
+                    torch.nn.Identity() if plain else torch.nn.BatchNorm1d(inner, affine=False),
                 )
                 own["discrete"] = Head(inner, 2 * width, options["dimension"])
             heads[name] = torch.nn.ModuleDict(own)
@@ -149,7 +152,9 @@ class TwoPaths(torch.nn.Module):
         continuous = torch.zeros(*lengths.shape, self.options["dimension"], device=lengths.device)
         if self.options["paths"] != "discrete":
             heads = [self.heads[m]["continuous"] for m in self.names]
-            continuous = torch.stack([h(pool(*s)) for h, s in zip(heads, seen, strict=True)])
+            pooling = self.options["pooling"]
+            pooled = [h(pool(*s, pooling)) for h, s in zip(heads, seen, strict=True)]
+            continuous = torch.stack(pooled)
         rows: tuple[torch.Tensor, ...] = ()
         if self.quantiser is not None:
             rows = tuple(
@@ -229,10 +234,16 @@ class TwoPaths(torch.nn.Module):
         return total + weight * seen.commitment if weight else total
 
 
-def pool(tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Mean and maximum over the tokens of each item: (B, L, w) and (B, L) to (B, 2w)."""
+def pool(tokens: torch.Tensor, mask: torch.Tensor, kind: str = "mean_max") -> torch.Tensor:
+    """Mean over the tokens of each item, and beside it the maximum, unless `kind` is `mean`.
+
+    (B, L, w) and (B, L) to (B, 2w), or to (B, w) for the mean alone.
+    """
     if mask.all():
-        return torch.cat([tokens.mean(1), tokens.amax(1)], 1)
+        mean = tokens.mean(1)
+        return mean if kind == "mean" else torch.cat([mean, tokens.amax(1)], 1)
     weights = mask.to(tokens)[..., None]
     mean = (tokens * weights).sum(1) / weights.sum(1)
+    if kind == "mean":
+        return mean
     return torch.cat([mean, tokens.masked_fill(~mask[..., None], -torch.inf).amax(1)], 1)

@@ -104,4 +104,7 @@ def make_quantiser(options: dict, modalities: int, dimension: int, seed: int) ->
         options["gradient"],
         options["dead"],
         seed=seed,
+        dead_after=options["dead_after"],
+        replacement=options["replacement"],
+        weighting=options["weighting"],
     )

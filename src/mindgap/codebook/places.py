@@ -38,7 +38,8 @@ def localise(
     Only items of two objects of which exactly one has the concept count: there a code can be at
     the wrong place. `hits` is the share of the code's tokens on the right object among those of
     its tokens that lie on one object alone; `on_object` the share of its tokens on the right
-    object, and `expected` that of any token of the same items.
+    object, and `expected` that of any token of the same items; `background` the share of its
+    tokens on neither object. A concept whose code never fires has a row too, without shares.
 
     Parameters
     ----------
@@ -51,46 +52,62 @@ def localise(
     token_s
         Time that a token of a sound stands for.
     """
+    two = [i for i, things in enumerate(objects) if len(things) == 2]
+    codes, scenes = codes[two], [objects[i] for i in two]
+    cover = cover_tokens(scenes, modality, shape, codes.shape[1], token_s)
     rows = []
     for one in named.itertuples():
         family, value = one.concept.split(": ")
-        right = wrong = fired = on = area = tokens = 0
-        for i, things in enumerate(objects):
-            has = [thing.get(family) == value for thing in things]
-            if len(things) != 2 or sum(has) != 1:
-                continue
-            masks = []
-            for slot, thing in enumerate(things):
-                if modality == "audio":
-                    time = (np.arange(codes.shape[1]) + 0.5) * token_s
-                    mask = (time // TONE_S).clip(max=SLOTS - 1) == slot
-                else:
-                    flat = covered_cells(
-                        thing["x"], thing["y"], thing["size"], MOTIONS[thing["motion"]], shape[-1]
-                    )
-                    mask = np.tile(flat.ravel(), shape[0])
-                masks.append(mask)
-            own, other = (masks[0], masks[1]) if has[0] else (masks[1], masks[0])
-            at, valid = codes[i] == one.code, codes[i] >= 0
-            right += int((at & own & ~other).sum())
-            wrong += int((at & other & ~own).sum())
-            fired, on = fired + int(at.sum()), on + int((at & own).sum())
-            area, tokens = area + int((own & valid).sum()), tokens + int(valid.sum())
-        if right + wrong:
-            rows.append(
-                {
-                    "concept": one.concept,
-                    "code": one.code,
-                    "hits": right / (right + wrong),
-                    "pointed": right + wrong,
-                    "fired": fired,
-                    "on_object": on / fired,
-                    "expected": area / tokens,
-                }
-            )
-    return pd.DataFrame(
-        rows, columns=["concept", "code", "hits", "pointed", "fired", "on_object", "expected"]
-    )
+        has = np.array([[o.get(family) == value for o in scene] for scene in scenes], bool)
+        has = has.reshape(-1, 2)
+        some = has[:, 0] != has[:, 1]
+        if not some.any():
+            continue
+        at, valid, first = codes[some] == one.code, codes[some] >= 0, has[some, :1]
+        left, right = cover[some, 0], cover[some, 1]
+        own, other = np.where(first, left, right), np.where(first, right, left)
+        hit, missed = int((at & own & ~other).sum()), int((at & other & ~own).sum())
+        fired = int(at.sum())
+        rows.append(
+            {
+                "concept": one.concept,
+                "code": one.code,
+                "hits": _share(hit, hit + missed),
+                "pointed": hit + missed,
+                "fired": fired,
+                "on_object": _share(int((at & own).sum()), fired),
+                "background": _share(int((at & ~own & ~other).sum()), fired),
+                "expected": _share(int((own & valid).sum()), int(valid.sum())),
+            }
+        )
+    columns = ["concept", "code", "hits", "pointed", "fired", "on_object", "background", "expected"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def cover_tokens(
+    scenes: list[list[dict[str, Any]]],
+    modality: str,
+    shape: tuple[int, ...],
+    length: int,
+    token_s: float,
+) -> np.ndarray:
+    """Which tokens lie on which object: bool (n, 2, length) for n scenes of two objects."""
+    if modality == "audio":
+        time = (np.arange(length) + 0.5) * token_s
+        slots = (time // TONE_S).clip(max=SLOTS - 1) == np.arange(2)[:, None]
+        return np.broadcast_to(slots, (len(scenes), 2, length))
+    cells = [
+        [
+            covered_cells(o["x"], o["y"], o["size"], MOTIONS[o["motion"]], shape[-1]).ravel()
+            for o in scene
+        ]
+        for scene in scenes
+    ]
+    return np.tile(np.array(cells, bool).reshape(len(scenes), 2, -1), shape[0])
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
 
 
 def read_objects(pairs: str | Path) -> list[list[dict[str, Any]]]:

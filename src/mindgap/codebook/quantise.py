@@ -107,8 +107,8 @@ class Codebook(torch.nn.Module):
     """Codes that follow the tokens assigned to them: van den Oord et al. 2017, appendix A.1.
 
     N_v <- g N_v + (1 - g) n_v, m_v <- g m_v + (1 - g) (sum of the tokens of v), e_v = m_v / N_v,
-    where the tokens of a modality weigh as much together as those of any other, however many they
-    are. A forward pass changes nothing; `update` comes after it: codes are those before the update.
+    over the tokens of all modalities. A forward pass changes nothing; `update` comes after it:
+    codes are those before the update.
 
     Parameters
     ----------
@@ -123,8 +123,16 @@ class Codebook(torch.nn.Module):
     gradient
         Name in `GRADIENTS`.
     dead
-        A code that this step did not meet is replaced by a token when N_v falls below this share
-        of the mean N.
+        A code that this step did not meet is replaced when N_v falls below this share of the mean
+        N.
+    dead_after
+        Another rule in place of `dead`: a code is replaced after so many updates without a token.
+    replacement
+        What takes its place: a `token` of this step, with the mean count; or a copy of an active
+        `code` (N > 1) drawn at random, with the count 1 that all codes start from.
+    weighting
+        `modality`: the tokens of a modality weigh as much together as those of any other, however
+        many they are. `token`: every token weighs the same.
     smoothing
         Laplace's epsilon for N; it pulls idle codes to zero, hence 0.
     """
@@ -140,10 +148,14 @@ class Codebook(torch.nn.Module):
         dead: float = 0.03,
         smoothing: float = 0.0,
         seed: int = 0,
+        dead_after: int | None = None,
+        replacement: str = "token",
+        weighting: str = "modality",
     ) -> None:
         super().__init__()
         self.modalities, self.decay, self.cosine = modalities, decay, cosine
         self.gradient, self.dead, self.smoothing, self.seed = gradient, dead, smoothing, seed
+        self.dead_after, self.replacement, self.weighting = dead_after, replacement, weighting
         draw = torch.randn(codes, dimension, generator=torch.Generator().manual_seed(seed))
         draw = F.normalize(draw, dim=1) if cosine else draw
         self.register_buffer("vectors", draw)
@@ -151,6 +163,8 @@ class Codebook(torch.nn.Module):
         self.register_buffer("counts", torch.ones(codes))
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
         self.register_buffer("replaced", torch.zeros((), dtype=torch.long))
+        if dead_after is not None:
+            self.register_buffer("misses", torch.zeros(codes, dtype=torch.long))
 
     def table(self) -> torch.Tensor:
         """Code vectors, (V, D)."""
@@ -205,7 +219,9 @@ class Codebook(torch.nn.Module):
         sums = rows.new_zeros(self.modalities * v, rows.shape[1]).index_add_(0, place, rows)
         met, sums = (group.add(z).view(self.modalities, v, *z.shape[1:]) for z in (met, sums))
         totals = met.sum(1)
-        weights = totals.sum() / (totals.clamp(min=1) * (totals > 0).sum())
+        weights = torch.ones_like(totals)
+        if self.weighting == "modality":
+            weights = totals.sum() / (totals.clamp(min=1) * (totals > 0).sum())
         self.counts.lerp_((weights[:, None] * met).sum(0), 1 - self.decay)
         self.sums.lerp_((weights[:, None, None] * sums).sum(0), 1 - self.decay)
         counts, all_ = self.counts, self.counts.sum()
@@ -216,9 +232,39 @@ class Codebook(torch.nn.Module):
         moved = F.normalize(moved, dim=1) if self.cosine else moved
         self.vectors.copy_(torch.where(alive[:, None], moved, self.vectors))
         self.updates += 1
-        lost = (self.counts < self.dead * all_ / v) & (met.sum(0) == 0)
+        idle = met.sum(0) == 0
+        if self.dead_after is None:
+            lost = (self.counts < self.dead * all_ / v) & idle
+        else:
+            self.misses.copy_(torch.where(idle, self.misses + 1, 0))
+            lost = self.misses >= self.dead_after
         if lost.any():
-            self._replace(lost.nonzero()[:, 0], rows, modality, group)
+            if self.replacement == "code":
+                self._copy(lost, ~idle)
+            else:
+                self._replace(lost.nonzero()[:, 0], rows, modality, group)
+
+    def _copy(self, lost: torch.Tensor, met: torch.Tensor) -> None:
+        """Put copies of active codes, each drawn on its own, in place of lost ones: bool (V,)."""
+        active = (self.counts > 1) & ~lost
+        active = (active if active.any() else met).nonzero()[:, 0]
+        lost = lost.nonzero()[:, 0]
+        rng = np.random.default_rng([self.seed, 2, int(self.updates)])
+        drawn = active[
+            torch.from_numpy(rng.integers(len(active), size=len(lost))).to(active.device)
+        ]
+        self._place(lost, self.vectors[drawn], 1.0)
+
+    def _place(
+        self, lost: torch.Tensor, vectors: torch.Tensor, count: float | torch.Tensor
+    ) -> None:
+        """New vectors, with sums and counts to match, for some codes."""
+        self.vectors[lost] = vectors
+        self.counts[lost] = count
+        self.sums[lost] = vectors * self.counts[lost, None]
+        self.replaced += len(lost)
+        if self.dead_after is not None:
+            self.misses[lost] = 0
 
     def _replace(
         self, lost: torch.Tensor, rows: torch.Tensor, modality: torch.Tensor, group: Group
@@ -231,8 +277,5 @@ class Codebook(torch.nn.Module):
         tokens = torch.unique(torch.stack(dealt[: 4 * len(lost)]), dim=0)
         tokens = tokens[torch.from_numpy(rng.permutation(len(tokens)))][: len(lost)]
         lost = lost[: len(tokens)]
-        self.vectors[lost] = tokens
         # A mean count: without a hit the new code lasts log(dead)/log(decay) steps.
-        self.counts[lost] = self.counts.sum() / len(self.counts)
-        self.sums[lost] = tokens * self.counts[lost, None]
-        self.replaced += len(lost)
+        self._place(lost, tokens, self.counts.sum() / len(self.counts))

@@ -30,12 +30,15 @@ TESTED = (
     "overlap",
     "perplexity",
     "f1",
+    "f1_above",
     "f1_mean",
     "generalisation",
     "hits_a",
     "hits_b",
     "on_a",
     "on_b",
+    "background_a",
+    "background_b",
 )
 
 
@@ -68,29 +71,40 @@ def reading_row(
     """What the reading of one codebook comes to.
 
     `f1` is that of the concept that one code names best in both modalities (the lower of the two):
-    the one whose code is farthest above a code that always fires, which has `f1_always` for it;
-    `f1_mean` the mean over all concepts; `named` how many have more than 0.6 and more than always;
-    `generalisation` the mean accuracy across modalities above chance; `hits_a`, `hits_b` the share
-    of firings on the right one of two objects, `on_a`, `on_b` the share of all firings, on the
-    background too, that are on the object, less the object's share of all tokens.
+    the one whose code is farthest above a code that always fires on the half of the items that
+    codes are chosen on. The other half has its `f1`, `f1_always` of a code that always fires, and
+    `f1_above`, their difference. `f1_mean` is the mean over all concepts; `named` how many have
+    more than 0.6 and more than always; `generalisation` the mean accuracy across modalities above
+    chance; `hits_a`, `hits_b` the share of firings on the right one of two objects; `on_a`, `on_b`
+    the share of all firings, on the background too, that are on the object, less the object's share
+    of all tokens; `background_a`, `background_b` the share that is on neither object.
     """
     row: dict[str, float] = {}
     if len(concepts):
         better = concepts[concepts["f1"] > concepts["always"]]
-        best = concepts.iloc[int((concepts["f1"] - concepts["always"]).to_numpy().argmax())]
+        chosen = concepts["f1_chosen"] - concepts["always_chosen"]
+        best = concepts.iloc[int(chosen.to_numpy().argmax())]
         row["f1_mean"] = float(concepts["f1"].mean())
         row["f1_null"] = float(concepts["null"].mean())
         row["f1"], row["f1_always"] = float(best["f1"]), float(best["always"])
+        row["f1_above"] = row["f1"] - row["f1_always"]
         row["named"] = float((better["f1"] > 0.6).sum())
     if len(generalisation):
         across = generalisation[generalisation["trained_on"] != generalisation["tested_on"]]
         row["generalisation"] = float((across["accuracy"] - across["chance"]).mean())
     for side in "ab":
         some = places[places["modality"] == side]
-        if len(some):
-            row[f"hits_{side}"] = float(np.average(some["hits"], weights=some["pointed"]))
-            above = some["on_object"] - some["expected"]
-            row[f"on_{side}"] = float(np.average(above, weights=some["fired"]))
+        if not len(some):
+            continue
+        pointed, fired = some[some["pointed"] > 0], some[some["fired"] > 0]
+        if len(pointed):
+            row[f"hits_{side}"] = float(np.average(pointed["hits"], weights=pointed["pointed"]))
+        if len(fired):
+            above = fired["on_object"] - fired["expected"]
+            row[f"on_{side}"] = float(np.average(above, weights=fired["fired"]))
+            row[f"background_{side}"] = float(
+                np.average(fired["background"], weights=fired["fired"])
+            )
     return row
 
 

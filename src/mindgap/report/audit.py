@@ -79,8 +79,8 @@ def power(claim: dict[str, Any], rows: pd.DataFrame) -> float | None:
 
     For a claim about a number both a larger and a smaller one must; for a direction, any error of
     that size in what it reads or in one of the conditions behind it; for a place on a grid, an
-    error of the curve that it is the lowest point of. None where none of them does, or the claim does not
-    hold to begin with.
+    error of the curve that it is the lowest point of. None where none of them does, or the claim
+    does not hold to begin with.
     """
     rows = rows[(rows["before"] == "reproduced") & rows["kind"].isin(_SIZED)]
     if "flat" in claim["noop"]:

@@ -171,12 +171,11 @@ def _reciprocal(squares: np.ndarray) -> np.ndarray:
 def _mean(side: Side, weights: np.ndarray, spread: Spread) -> np.ndarray:
     """Mean of the rows times each of (S, n) weights; (S, d) float64.
 
-    The product runs in the type of the rows, on weights less their mean: what that leaves out is
-    the mean of the rows, in float64.
+    A row near the origin has a large weight, so that float32 would lose digits of the mean. The
+    weights are taken less their mean: what that leaves out is the mean of the rows.
     """
     constant = weights.mean(axis=1, keepdims=True)
-    dtype = np.result_type(side.rows.dtype, np.float32)
-    rest = (weights - constant).astype(dtype)
+    rest = weights - constant
     parts = slices(0, len(side.rows))
-    sums = spread(lambda p: rest[:, p] @ side.rows[p].astype(dtype, copy=False), parts)
-    return np.sum(sums, axis=0, dtype=np.float64) / len(side.rows) + constant * side.mean
+    sums = spread(lambda p: rest[:, p] @ side.rows[p].astype(np.float64, copy=False), parts)
+    return np.sum(sums, axis=0) / len(side.rows) + constant * side.mean
