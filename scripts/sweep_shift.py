@@ -5,7 +5,8 @@ import logging
 import pandas as pd
 
 from mindgap.embed.store import check_pairs, load_embeddings
-from mindgap.files import write_csv
+from mindgap.errors import UserError
+from mindgap.files import read_csv, write_csv
 from mindgap.gap.cosines import unit_rows
 from mindgap.job import run
 from mindgap.shift.landscape import landscape
@@ -14,16 +15,22 @@ from mindgap.shift.tables import landscape_table, minima_table, shift_grid, tren
 
 def main(job):
     """Write the points, the minima and the trends of every selected landscape."""
-    embeddings = load_embeddings(job.input[0])
+    embeddings = load_embeddings(job.input.embeddings)
+    # The temperature that a model of this run has at its end; others are not known to have one.
+    learned = [scale for path in job.input.training for scale in read_csv(path)["logit_scale"]]
     check_pairs(embeddings, job.wildcards.model)
     x, y = (unit_rows(embeddings.first(modality)) for modality in embeddings.rows)
     tables = {name: [] for name in job.output.keys()}  # noqa: SIM118
     for name, options in job.params.landscapes.items():
+        scales = options.get("inverse_temperatures", job.params.inverse_temperatures)
+        scales = learned if scales == "learned" else scales
+        if not scales:
+            continue
         found = landscape(
             x,
             y,
             shift_grid(options["start"], options["stop"], options["step"]),
-            options.get("inverse_temperatures", job.params.inverse_temperatures),
+            scales,
             sides=options["sides"],
             batch=options["batch"],
             threads=job.threads,
@@ -37,6 +44,11 @@ def main(job):
         minima = minima_table(points)
         for kind, table in zip(tables, (points, minima, trend_table(minima)), strict=True):
             tables[kind].append(pd.DataFrame(key, index=table.index).join(table))
+    if not tables["minima"]:
+        raise UserError(
+            f"config: select.landscapes: {job.wildcards.model} is not trained in this run and has "
+            "learned no temperature; select a landscape that gives some, too"
+        )
     for kind, parts in tables.items():
         write_csv(job.output[kind], pd.concat(parts))
 

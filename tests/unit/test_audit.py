@@ -48,14 +48,16 @@ def ideal(claim, rows, tables):
         where = {**at["where"], **point.where}
         keys = [*at.get("every", ()), *([at["over"]] if "over" in at else [])]
         for more in expected(rows, at["table"], where, keys):
-            row = {**where, **more, "seeds": 3, "error": 0.001, "reading": 0.0}
+            row = {**where, **more, "seeds": 3}
+            facts = {"unit": 0.001, "reading": 0.0, "published": 0.5}
+            row |= {name: facts[key] for key, name in point.facts.items() if isinstance(name, str)}
             value = claim["published"] if "tolerance" in claim else point.facts.get("published")
             if "direction" in claim:
                 value, width = inside(*bounds(claim["direction"]))
                 for bound, sign in zip(at.get("interval", ()), (-1, 1), strict=False):
                     row[bound] = value + sign * width
             elif isinstance(value, str):
-                row[value] = value = 0.5
+                value = facts["published"]
             row[point.column or at["column"]] = value
             found.append((where | more, row))
             if "minus" in at:
@@ -82,11 +84,11 @@ def audit(claims, rows_of, root):
         tables = Tables("nowhere", root / "workflow/reference")
         table = claim["measured"]["table"]
         asked = [
-            rows
-            for run, rows in rows_of.items()
-            if run in claim["runs"] and not lacking(rows, table, claim["measured"]["where"])
+            rows_of[run]
+            for run in claim["runs"]
+            if not lacking(rows_of[run], table, claim["measured"]["where"])
         ]
-        rows = max(asked, key=lambda r: sum(map(len, r.values()))) if asked else {table: [{}]}
+        rows = asked[0] if asked else {table: [{}]}
         tables = tables.changed({table: ideal(claim, rows, tables)})
         found.append(audit_claims([claim], tables, claim["runs"][0], rows, []))
     return pd.concat(found)

@@ -187,8 +187,8 @@ def say_audit(claims: list[dict[str, Any]], table: pd.DataFrame) -> list[str]:
     """What an audit found, in lines: how many claims each mutation turns, and who excuses what."""
     lines = [f"{table['claim'].nunique()} claims, {len(table)} changes of what they read"]
     held = table[table["before"] == "reproduced"]
-    sized = held["mutation"].where(held["size"].isna(), held["size"].map("{:.0%} off".format))
-    kinds = held.assign(what=sized.where(held["size"].notna(), "")).groupby(["kind", "what"])
+    sizes = pd.to_numeric(held["size"]).map(lambda size: f"{size:.0%} off" if size > 0 else "")
+    kinds = held.assign(what=sizes).groupby(["kind", "what"])
     for (kind, what), some in kinds:
         turned = some.groupby("claim")["flips"].max()
         lines.append(f"  {kind} {what}".rstrip() + f": turns {turned.sum()} of {len(turned)}")

@@ -50,20 +50,18 @@ def scales(claim: dict[str, Any], tables: Tables, cells: list[Cell]) -> Iterator
     name, own = _own(claim, tables, cells)
     for size in SIZES:
         for factor in (1 - size, 1 + size):
-            yield Mutation("scale", f"x {factor:g}", {name: _times(own, claim, factor)}, size)
+            changed = _moved(own, claim, cells, factor)
+            yield Mutation("scale", f"x {factor:g}", {name: changed}, size)
 
 
 def errors(claim: dict[str, Any], tables: Tables, cells: list[Cell]) -> Iterator[Mutation]:
     """Other errors in what a claim reads: halved, exchanged, at its no-op, lost, not a number."""
     name, own = _own(claim, tables, cells)
-    values, bounds = _columns(claim)
-    yield Mutation("halve", "x 0.5", {name: _times(own, claim, 0.5)})
+    values, _ = _columns(claim)
+    yield Mutation("halve", "x 0.5", {name: _moved(own, claim, cells, 0.5)})
     if all(abs(cell.value) < _ORDINARY for cell in cells):
         for step in (STEP, -STEP):
-            moved = own.copy()
-            there = [c for c in (*values, *bounds) if c in own]
-            moved[there] = moved[there] + step
-            yield Mutation("add", f"{step:+g}", {name: moved})
+            yield Mutation("add", f"{step:+g}", {name: _moved(own, claim, cells, 1, step)})
     yield Mutation("modalities", "columns exchanged", {name: _exchange_columns(own)})
     whole = tables.get(name)
     for column in ("direction", "modality"):
@@ -104,10 +102,16 @@ def _columns(claim: dict[str, Any]) -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(values)), list(at.get("interval", ()))
 
 
-def _times(own: pd.DataFrame, claim: dict[str, Any], factor: float) -> pd.DataFrame:
+def _moved(
+    own: pd.DataFrame, claim: dict[str, Any], cells: list[Cell], factor: float, step: float = 0
+) -> pd.DataFrame:
+    """Values and intervals off; of a difference of two rows the first alone."""
     values, bounds = _columns(claim)
     there = [column for column in dict.fromkeys([*values, *bounds]) if column in own]
-    return own.assign(**{column: own[column] * factor for column in there})
+    mask = np.ones(len(own), bool)
+    if "minus" in claim["measured"]:
+        mask = own.index.isin(pd.concat([match(own, cell.where) for cell in cells]).index)
+    return own.assign(**{c: own[c].where(~mask, own[c] * factor + step) for c in there})
 
 
 def _compares(claim: dict[str, Any]) -> bool:

@@ -32,7 +32,7 @@ def present(config: dict[str, Any], prompts: dict[str, Any]) -> dict[str, list[B
         if len(model.modalities) > 1:
             block = {"model": [model.name], "dataset": list(model.datasets)}
             found["gap/gap.csv"].append(block)
-            _landscapes(found, config, block)
+            _landscapes(found, config, block, learned=model.kind == "trained")
     found |= _spheres(config) | _cone(config) | _train(config, trainings)
     found |= _downstream(plan) | _codebook(config)
     return {table: blocks for table, blocks in found.items() if blocks}
@@ -50,12 +50,18 @@ def read_tables(
     return sorted(names & set(present))
 
 
-def _landscapes(found: dict[str, list[Block]], config: dict[str, Any], block: Block) -> None:
+def _landscapes(
+    found: dict[str, list[Block]], config: dict[str, Any], block: Block, learned: bool
+) -> None:
     shift = config["shift"]
     for name in config["select"]["landscapes"]:
         options = shift["landscapes"][name]
         scales = options.get("inverse_temperatures", shift["inverse_temperatures"])
-        curves = {**block, "landscape": [name], "inverse_temperature": list(scales)}
+        curves = {**block, "landscape": [name], "inverse_temperature": scales}
+        if scales == "learned":
+            del curves["inverse_temperature"]  # known once the model is trained
+            if not learned:
+                continue
         found.setdefault("shift/minima.csv", []).append(curves)
         found.setdefault("shift/trends.csv", []).append({**block, "landscape": [name]})
         points = {**curves, "shift": grid(options["start"], options["stop"], options["step"])}
