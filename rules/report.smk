@@ -7,7 +7,6 @@ twice for programs (scorecard.json, scorecard.csv), and its counts as metrics.js
 from functools import cache
 
 from mindgap.data.sources import record_of
-from mindgap.report.curves import part_tables
 from mindgap.report.present import present, read_tables
 from mindgap.report.summary import read_summary
 
@@ -22,9 +21,7 @@ def rows_present():
 def claim_tables():
     """Tables that the claims about this run are judged by, and those behind them."""
     claims = read_yaml(ROOT / "workflow/claims.yaml")
-    read = read_tables(claims, rows_present(), RUN)
-    asked = [claim for claim in claims if claim["measured"]["table"] in read]
-    return sorted({*read, *part_tables(asked, rows_present())})
+    return read_tables(claims, rows_present(), RUN)
 
 
 rule collect_tables:

@@ -81,17 +81,24 @@ def test_smoke_run_leaves_everything(smoke):
     assert all(tuple(score) == FIELDS for score in scores)
     verdicts = [score["verdict"] for score in scores]
     counts = {v: verdicts.count(v) for v in VERDICTS}
-    assert counts["reproduced"] >= 40
-    # Findings: the spacing that the paper's text states does not give the published plot, and a
-    # printed share of the sphere does not follow from its formula; a printed rate does not follow from
-    # its count, nor a printed drop from its accuracies.
+    assert counts["reproduced"] >= 15
+    # Findings about the paper: the spacing that its text states does not give its plot, a printed
+    # share of the sphere does not follow from its formula, nor a rate from its count, nor a drop from
+    # its accuracies; two tables print one accuracy differently; and gains that are significant on
+    # 60,000 pictures are not on the 10,000 that Table 1 is about.
     differing = [s["id"] for s in scores if s["verdict"] == "differs"]
     assert differing == [
         "mtg-fig3-peak-text",
         "mtg-sec2-cap-3d-text",
+        "mtg-table1-p",
+        "mtg-table1-eurosat-twice",
         "mtg-table2-east-asian-untouched",
         "mtg-table2-drop",
+        "mtg-table2-p-white",
     ]
+    assert {s["class"] for s in scores if s["verdict"] == "differs"} == {"self"}
+    assert counts["broken"] == 0
+    assert all(s["power"] for s in scores if s["id"].startswith(("mtg-rings", "mtg-fig3g")))
     assert json.loads((results / "metrics.json").read_text())["claims"] == counts
     assert len(pd.read_csv(results / "scorecard.csv")) == len(scores)
     gaps = pd.read_csv(results / "gap/gap.csv")
@@ -107,6 +114,41 @@ def test_smoke_run_leaves_everything(smoke):
         assert (results / f"figures/downstream/{name}.png").stat().st_size > 10_000
     assert len(pd.read_csv(results / "cone/cones.csv")) == 3 * (2 + 4 + 1) + 2 * 4
     assert "seed: 0" in (results / "config.yaml").read_text()
+
+
+def test_a_lost_row_is_broken_and_loses_nothing_else(smoke):
+    results = smoke.path / "results/smoke"
+    path, record = results / "gap/gap.csv", results / "record.json"
+    whole, scores = path.read_text(), json.loads((results / "scorecard.json").read_text())
+    try:
+        lines = whole.splitlines(keepends=True)
+        path.write_text("".join(lines[:2] + lines[3:]))
+        record.unlink()
+        done = smoke.snakemake(SMOKE, check=False)
+        assert done.returncode != 0
+        said = "gap/gap.csv has no row with model tiny_random_s0, dataset digits"
+        assert f"error: mtg-fig1-apart-smoke-digits: {said}" in done.both
+        assert record.exists(), "the record is written all the same"
+        found = json.loads((results / "scorecard.json").read_text())
+        other = [(a["id"], b["verdict"]) for a, b in zip(scores, found, strict=True) if a != b]
+        assert other == [("mtg-fig1-apart-smoke-digits", "broken")]
+        assert said in (results / "scorecard.md").read_text()
+    finally:
+        path.write_text(whole)
+        smoke.snakemake(SMOKE)
+    assert json.loads((results / "scorecard.json").read_text()) == scores
+    assert json.loads((results / "checked.json").read_text())["broken"] == 0
+
+
+def test_the_audit_of_a_run(smoke):
+    """No claim holds although the method does nothing, and lost cells are broken."""
+    done = smoke.make("audit", f"CONFIG={SMOKE}")
+    table = pd.read_csv(smoke.path / "results/smoke/audit.csv")
+    assert not (table.loc[table["kind"] == "noop", "after"] == "reproduced").any()
+    assert (table.loc[table["kind"].isin(["row", "nan"]), "after"] == "broken").all()
+    assert table.loc[table["kind"] == "condition", "flips"].any(), "typed-in counts"
+    assert f"{table['claim'].nunique()} claims, {len(table)} changes" in done.both
+    assert "files as recorded" in smoke.make("check", f"CONFIG={SMOKE}").both
 
 
 def test_a_run_fits_on_a_screen(smoke):
@@ -200,7 +242,7 @@ def test_an_edit_reruns_its_dependants_only(smoke, file, expected):
     try:
         path.write_text(old + "\n_EDITED = True\n")
         os.utime(path, (times.st_atime, times.st_mtime - 1e6))  # an old file time hides nothing
-        assert smoke.plan(SMOKE) == {**expected, "record_run": 1}
+        assert smoke.plan(SMOKE) == {**expected, "record_run": 1, "check_scorecard": 1}
     finally:
         path.write_text(old)
     assert smoke.plan(SMOKE) == {}
@@ -242,7 +284,7 @@ def test_an_option_reruns_its_chapter_and_no_embedding(smoke, edit, expected):
     assert edit[0] in old
     try:
         config.write_text(old.replace(*edit))
-        assert smoke.plan(SMOKE) == {**expected, "record_run": 1}
+        assert smoke.plan(SMOKE) == {**expected, "record_run": 1, "check_scorecard": 1}
     finally:
         config.write_text(old)
 

@@ -15,12 +15,12 @@ from mindgap.downstream.published import (
 )
 from mindgap.report.mutations import SIZES, Mutation
 from mindgap.report.parts import CodebookEffects, Parts, Summary, TrainEffects, each_size, scaled
+from mindgap.report.present import BEHIND, LANDSCAPES, curve_table, curves_of
 from mindgap.report.tables import Present, Tables
 from mindgap.shift import spheres
 from mindgap.shift.tables import minima_table, trend_table
 
 _KEYS = ["model", "dataset", "landscape", "sides", "batch", "n", "n_used"]
-_LANDSCAPES = ("shift/minima.csv", "shift/trends.csv")
 
 
 def find_summaries(
@@ -37,44 +37,20 @@ def find_summaries(
         CodebookEffects(options["contrasts"], confidence),
         Spheres(),
         *_published(tables, options),
-        *(Landscape(model, dataset, tables) for model, dataset in _curves(claims, present)),
+        *(Landscape(model, dataset, tables) for model, dataset in curves_of(claims, present)),
     ]
     read = {claim["measured"]["table"] for claim in claims} & set(present)
     return [summary for summary in known if read & set(summary.makes)]
 
 
-def part_tables(claims: list[dict[str, Any]], present: Present) -> list[str]:
-    """Tables behind those that claims are read from."""
-    read = {claim["measured"]["table"] for claim in claims} & set(present)
-    known: list[Any] = [TrainEffects, CodebookEffects, Spheres]
-    found = [part for kind in known if read & set(kind.makes) for part in kind.parts]
-    return [*found, *(_curve(model, dataset) for model, dataset in _curves(claims, present))]
-
-
-def _curves(claims: list[dict[str, Any]], present: Present) -> list[tuple[str, str]]:
-    """(model, data set) of the landscapes whose minima claims are about."""
-    found = {}
-    for claim in claims:
-        where = claim["measured"]["where"]
-        if claim["measured"]["table"] in _LANDSCAPES:
-            for model in where["model"] if isinstance(where["model"], list) else [where["model"]]:
-                if _curve(model, where["dataset"]) in present:
-                    found[model, where["dataset"]] = None
-    return list(found)
-
-
-def _curve(model: str, dataset: str) -> str:
-    return f"shift/parts/{model}/{dataset}.landscape.csv"
-
-
 class Landscape:
     """Minima and trends of one model on one data set, from the loss at every shift."""
 
-    makes = _LANDSCAPES
+    makes = LANDSCAPES
 
     def __init__(self, model: str, dataset: str, tables: Tables):
         self.model, self.dataset, self.tables = model, dataset, tables
-        self.parts = (_curve(model, dataset),)
+        self.parts = (curve_table(model, dataset),)
 
     def remake(self, parts: Parts) -> Parts:
         """All minima and trends of the run, those of this curve new."""
@@ -107,7 +83,7 @@ class Spheres:
     """Minima of the loss of pairs on a sphere, from the loss at every tilt."""
 
     makes = ("shift/sphere_minima.csv",)
-    parts = ("shift/sphere_azimuth.csv",)
+    parts = BEHIND[makes[0]]
 
     def remake(self, parts: Parts) -> Parts:
         """The minima."""

@@ -11,6 +11,7 @@ import pandas as pd
 
 from mindgap.codebook.summary import TESTED, measure_contrasts
 from mindgap.report.mutations import SIZES, Mutation
+from mindgap.report.present import BEHIND
 from mindgap.report.tables import Tables
 from mindgap.train.effects import measure_effects
 
@@ -63,7 +64,7 @@ class TrainEffects:
     experiments: dict[str, dict[str, Any]]
     confidence: float
     makes: tuple[str, ...] = ("train/effects.csv",)
-    parts: tuple[str, ...] = ("train/trainings.csv", "train/trajectories.csv")
+    parts: tuple[str, ...] = BEHIND["train/effects.csv"]
 
     def remake(self, parts: Parts) -> Parts:
         """The effects."""
@@ -130,7 +131,7 @@ class CodebookEffects:
     contrasts: list[list[str]]
     confidence: float
     makes: tuple[str, ...] = ("codebook/effects.csv",)
-    parts: tuple[str, ...] = ("codebook/codebooks.csv",)
+    parts: tuple[str, ...] = BEHIND["codebook/effects.csv"]
 
     def remake(self, parts: Parts) -> Parts:
         """The effects."""

@@ -17,6 +17,15 @@ from mindgap.train.trainings import Training, expand_trainings
 
 Block = dict[str, list[Any]]
 
+#: Table of a summary -> the tables that it is made from.
+BEHIND = {
+    "train/effects.csv": ("train/trainings.csv", "train/trajectories.csv"),
+    "codebook/effects.csv": ("codebook/codebooks.csv",),
+    "shift/sphere_minima.csv": ("shift/sphere_azimuth.csv",),
+}
+#: Tables of all landscapes together; see `curve_table` for what is behind them.
+LANDSCAPES = ("shift/minima.csv", "shift/trends.csv")
+
 
 def present(config: dict[str, Any], prompts: dict[str, Any]) -> dict[str, list[Block]]:
     """Rows of the tables that claims may read, block by block: column -> values that it has.
@@ -41,13 +50,30 @@ def present(config: dict[str, Any], prompts: dict[str, Any]) -> dict[str, list[B
 def read_tables(
     claims: list[dict[str, Any]], present: Mapping[str, list[Block]], run: str
 ) -> list[str]:
-    """Tables that the claims about a run are read from, in order; see `score_claims`."""
-    names = {
-        claim["measured"]["table"]
-        for claim in claims
-        if "model" in claim["measured"]["where"] or run in claim["runs"]
-    }
-    return sorted(names & set(present))
+    """Tables that the claims about a run are read from, and those behind them; in order."""
+    own = [c for c in claims if "model" in c["measured"]["where"] or run in c["runs"]]
+    names = {claim["measured"]["table"] for claim in own} & set(present)
+    behind = {part for name in names for part in BEHIND.get(name, ())}
+    return sorted(names | behind | {curve_table(*curve) for curve in curves_of(own, present)})
+
+
+def curves_of(
+    claims: list[dict[str, Any]], present: Mapping[str, list[Block]]
+) -> list[tuple[str, str]]:
+    """(model, data set) of the landscapes whose minima or trends claims are about."""
+    found = {}
+    for claim in claims:
+        where = claim["measured"]["where"]
+        if claim["measured"]["table"] in LANDSCAPES:
+            for model in where["model"] if isinstance(where["model"], list) else [where["model"]]:
+                if curve_table(model, where["dataset"]) in present:
+                    found[model, where["dataset"]] = None
+    return list(found)
+
+
+def curve_table(model: str, dataset: str) -> str:
+    """Table of the loss of one model on one data set at every shift."""
+    return f"shift/parts/{model}/{dataset}.landscape.csv"
 
 
 def _landscapes(
@@ -66,8 +92,7 @@ def _landscapes(
         found.setdefault("shift/trends.csv", []).append({**block, "landscape": [name]})
         points = {**curves, "shift": grid(options["start"], options["stop"], options["step"])}
         for dataset in block["dataset"]:
-            table = f"shift/parts/{block['model'][0]}/{dataset}.landscape.csv"
-            found.setdefault(table, []).append(points)
+            found.setdefault(curve_table(block["model"][0], dataset), []).append(points)
 
 
 def grid(start: float, stop: float, step: float) -> list[float]:
