@@ -26,7 +26,8 @@ FIGURES = [
 
 def score(name, figure, verdict, paper="MTG", evidence="P", **more):
     row = {"id": name, "paper": paper, "figure": figure, "verdict": verdict, "evidence": evidence}
-    return row | {"published": 1.0, "measured": 2.0, "tolerance": "±0.1", **more}
+    row |= {"published": 1.0, "measured": 2.0, "tolerance": "±0.1", "class": "empirical"}
+    return row | more
 
 
 def test_sub_figures_are_folded_and_papers_kept_apart():
@@ -35,13 +36,16 @@ def test_sub_figures_are_folded_and_papers_kept_apart():
         score("b", "sec 2.3", "differs"),
         score("c", "sec 2.3", "reproduced", paper="CMD", evidence="none"),
         score("d", "elsewhere", "not_run"),
+        score("e", "Fig 2a", "reproduced", **{"class": "extension"}),
+        score("f", "Fig 2a", "differs", **{"class": "self"}),
     ]
-    fig2, sec, rest = roll_up(scores, FIGURES, {"b.png"}.__contains__)
+    fig2, sec, rest, itself = roll_up(scores, FIGURES, {"b.png"}.__contains__)
     assert (fig2.name, fig2.verdict, fig2.file) == ("Fig 2", "differs", "b.png")
     assert fig2.verdicts == {"reproduced": 1, "differs": 1}
     assert (fig2.printed, fig2.printed_reproduced, fig2.answered) == (2, 1, 2)
     assert (sec.paper, sec.verdict, sec.printed) == ("CMD", "reproduced", 0)
-    assert (rest.name, rest.verdict, rest.answered) == ("Extensions", "not_run", 0)
+    assert (rest.name, rest.verdict, rest.answered) == ("Extensions", "reproduced", 1)
+    assert (itself.about, itself.answered) == ("papers against themselves", 1)
 
 
 def test_the_worst_verdict_of_an_answered_claim_calls_the_line():
@@ -55,7 +59,7 @@ def test_every_claim_is_counted_once_and_the_screen_is_short(root, tmp_path, ver
     claims = read_yaml(root / "workflow/claims.yaml")
     figures = read_yaml(root / "workflow/figures.yaml")
     draw = random.Random(0)
-    keys = ("id", "paper", "figure", "evidence", "published")
+    keys = ("id", "paper", "figure", "class", "evidence", "published")
     scores = [
         {k: claim[k] for k in keys}
         | {"verdict": draw.choice([verdict, "reproduced"]), "measured": 1.0, "tolerance": "±1"}

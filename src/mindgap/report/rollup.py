@@ -17,6 +17,16 @@ PAPERS = {
     "MTG": "Mind the Gap (Liang et al. 2022)",
     "CMD": "Cross-Modal Discrete Representation Learning (Liu et al. 2022)",
 }
+#: Class of claims that belong to no line of a paper -> their own line.
+OTHERS = {
+    "extension": {"paper": "", "name": "Extensions", "about": "not from the papers", "file": []},
+    "self": {
+        "paper": "",
+        "name": "Misprints",
+        "about": "papers against themselves",
+        "file": ["downstream/published_rates.csv"],
+    },
+}
 #: Lines that a screen has for the claims that are not reproduced.
 _SHOWN = 12
 
@@ -61,7 +71,10 @@ class Line:
 def roll_up(
     scores: list[dict[str, Any]], figures: list[dict[str, Any]], has: Callable[[str], bool]
 ) -> list[Line]:
-    """Fold scored claims into one line per row of workflow/figures.yaml, and one for the rest.
+    """Fold scored claims into one line per row of workflow/figures.yaml, and two for the rest.
+
+    The lines of a paper count what it measured and proved. What it prints against its own numbers,
+    where it can only disagree with itself, and what it never asked have lines of their own.
 
     Parameters
     ----------
@@ -74,13 +87,15 @@ def roll_up(
     """
     place = {(row["paper"], name): i for i, row in enumerate(figures) for name in row["figures"]}
     groups: dict[int, list[dict[str, Any]]] = {i: [] for i in range(len(figures))}
-    rest = []
+    others: dict[str, list[dict[str, Any]]] = {name: [] for name in OTHERS}
     for score in scores:
         at = place.get((score["paper"], score["figure"]))
-        groups.get(at, rest).append(score)
+        if score["class"] in others or at is None:
+            others[score["class"] if score["class"] in others else "extension"].append(score)
+        else:
+            groups[at].append(score)
     lines = [_line(row, groups[i], has) for i, row in enumerate(figures) if groups[i]]
-    about = {"paper": "", "name": "Extensions", "about": "not from the papers", "file": []}
-    return [*lines, _line(about, rest, has)] if rest else lines
+    return lines + [_line(OTHERS[name], some, has) for name, some in others.items() if some]
 
 
 def _line(row: dict[str, Any], some: list[dict[str, Any]], has: Callable[[str], bool]) -> Line:
@@ -129,10 +144,13 @@ def to_screen(
     counts = count_words(Counter(s["verdict"] for s in scores))
     texts = [f"{results}: {len(scores)} claims: {counts}", *to_lines(lines)]
     bad = sorted(
-        (s for s in scores if s["verdict"] in ORDER[:3]), key=lambda s: ORDER.index(s["verdict"])
+        (s for s in scores if s["verdict"] in ORDER[:3]),
+        key=lambda s: (s["class"] == "self", ORDER.index(s["verdict"])),
     )
     for score in bad[:_SHOWN]:
-        texts.append(f"  {score['verdict']}: {score['id']}: {_numbers(score)}")
+        itself = score["class"] == "self" and score["verdict"] == "differs"
+        verdict = "the paper disagrees with itself" if itself else score["verdict"]
+        texts.append(f"  {verdict}: {score['id']}: {_numbers(score)}")
     if len(bad) > _SHOWN:
         texts.append(f"  and {len(bad) - _SHOWN} more in {results / 'scorecard.md'}")
     return texts
