@@ -73,7 +73,7 @@ test-slurm: setup  ## smoke run through a Slurm of this one machine (root, Debia
 	@tests/slurm/run.sh
 
 audit: setup  ## which errors would the claims of a finished run notice? writes results/{run}/audit.csv
-	@run=$(RUN) || exit 1; $(BIN)/snakemake --workflow-profile $(PROFILE) --quiet all --configfile "$$CONFIG" $(ARGS) results/$$run/audit.csv \
+	@run=$(RUN) || exit 1; $(BIN)/snakemake --workflow-profile $(PROFILE) --logger mindgap --configfile "$$CONFIG" $(ARGS) -- results/$$run/audit.csv \
 	  && $(BIN)/python -m mindgap.report.audit results/$$run/audit.csv
 
 test-numerics: setup  ## unit and golden tests and a smoke run, summed in other orders (20 min)

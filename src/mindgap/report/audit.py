@@ -171,6 +171,8 @@ def _row(
 def _is_noop(claim: dict[str, Any], one: Mutation) -> bool:
     """Whether a mutation is the one that a claim declares as its no-op."""
     ((kind, what),) = claim["noop"].items()
+    if kind == "none":
+        return False
     if kind == "equal":
         return one.words in (f"{what[0]} := {what[1]}", "no difference")
     if kind == "still":
@@ -187,11 +189,14 @@ def say_audit(claims: list[dict[str, Any]], table: pd.DataFrame) -> list[str]:
     """What an audit found, in lines: how many claims each mutation turns, and who excuses what."""
     lines = [f"{table['claim'].nunique()} claims, {len(table)} changes of what they read"]
     held = table[table["before"] == "reproduced"]
-    sizes = pd.to_numeric(held["size"]).map(lambda size: f"{size:.0%} off" if size > 0 else "")
-    kinds = held.assign(what=sizes).groupby(["kind", "what"])
-    for (kind, what), some in kinds:
-        turned = some.groupby("claim")["flips"].max()
-        lines.append(f"  {kind} {what}".rstrip() + f": turns {turned.sum()} of {len(turned)}")
+    for kind, some in held.groupby("kind"):
+        each = some.groupby(pd.to_numeric(some["size"]).fillna(0))
+        turned = [one.groupby("claim")["flips"].max() for _, one in each]
+        sizes = (
+            f", off by {' '.join(f'{size:.0%}' for size in each.groups)}" if kind in _SIZED else ""
+        )
+        counts = ", ".join(f"{one.sum():.0f} of {len(one)}" for one in turned)
+        lines.append(f"  {kind}{sizes}: turns {counts}")
     answered = [claim for claim in claims if claim["id"] in set(table["claim"])]
     for key, words in (("coarse", "notices no error of 10 %"), ("none", "has no no-op")):
         some = [c for c in answered if key in c or key in c["noop"]]
