@@ -135,7 +135,7 @@ def weak(value, low=None, **parts):
         ({"direction": {"above": -99}, "noop": {"none": "why"}}, "nothing turns it"),
         (
             {"tolerance": 0.5, "published": 2.0},
-            "does not notice an error of 10 %, and does not say why",
+            "does not notice an error of 10%, and does not say why",
         ),
         ({"direction": {"above": 0}, "noop": {"equal": ["a", "b"]}}, None),
     ],

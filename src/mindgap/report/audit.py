@@ -18,6 +18,8 @@ from mindgap.report.tables import Present, Tables
 
 COLUMNS = ("claim", "class", "table", "kind", "mutation", "size", "before", "after", "flips")
 _SIZED = ("scale", "condition", "curve")
+#: A relative error that a claim about a number must notice, or say why it cannot.
+LARGE = 0.1
 
 
 def audit_claims(
@@ -116,8 +118,8 @@ def weak_claims(claims: list[dict[str, Any]], table: pd.DataFrame) -> list[str]:
         if not rows.loc[~rows["kind"].isin(["row", "nan"]), "flips"].any():
             found.append(f"{name}: nothing turns it")
         noticed = power(claim, rows)
-        if "direction" not in claim and "coarse" not in claim and not (noticed and noticed <= 0.1):
-            found.append(f"{name}: does not notice an error of 10 %, and does not say why")
+        if "direction" not in claim and "coarse" not in claim and (noticed or 1) > LARGE:
+            found.append(f"{name}: does not notice an error of {LARGE:.0%}, and does not say why")
     return found
 
 
@@ -197,10 +199,12 @@ def say_audit(claims: list[dict[str, Any]], table: pd.DataFrame) -> list[str]:
         )
         counts = ", ".join(f"{one.sum():.0f} of {len(one)}" for one in turned)
         lines.append(f"  {kind}{sizes}: turns {counts}")
-    answered = [claim for claim in claims if claim["id"] in set(table["claim"])]
-    for key, words in (("coarse", "notices no error of 10 %"), ("none", "has no no-op")):
-        some = [c for c in answered if key in c or key in c["noop"]]
-        lines += [f"  {c['id']} {words}: {c.get(key) or c['noop'][key]}" for c in some]
+    for claim in claims:
+        rows = held[held["claim"] == claim["id"]]
+        if "coarse" in claim and len(rows) and (power(claim, rows) or 1) > LARGE:
+            lines.append(f"  {claim['id']} notices no error of {LARGE:.0%}: {claim['coarse']}")
+        if "none" in claim["noop"] and claim["id"] in set(table["claim"]):
+            lines.append(f"  {claim['id']} has no no-op: {claim['noop']['none']}")
     return lines
 
 

@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from mindgap.report.claims import CLASSES, EVIDENCE
+from mindgap.report.mutations import SIZES
 from mindgap.report.rollup import MARKS, ORDER, Line, to_html_table, to_markdown_table
 from mindgap.report.summary import count_classes, count_verdicts, summary
 
@@ -98,6 +99,7 @@ def _words(score: dict[str, Any]) -> list[str]:
     verdict, measured, power = (score[key] for key in ("verdict", "measured", "power"))
     published = "not known" if score["published"] is None else f"{score['published']:g}"
     several = score["points"] != 1
+    most = f"more than {SIZES[-1]:.0%}" if verdict == "reproduced" else ""
     reason = score["reason"]
     if score["class"] == "self" and verdict in _SELF:
         reason = f"the paper {_SELF[verdict]}; {reason}"
@@ -109,7 +111,7 @@ def _words(score: dict[str, Any]) -> list[str]:
         "missing" if measured is None else f"{measured:.6g}",
         score["tolerance"],
         str(score["points"]),
-        "" if power is None else f"{power:.0%}",
+        most if power is None else f"{power:.0%}",
         reason,
     ]
 
