@@ -17,8 +17,8 @@ from mindgap.codebook.plan import expand_codebooks
 from mindgap.codebook.store import leave, load_model, read_codes, save_codes, save_model
 from mindgap.config import merge, read_yaml
 from mindgap.data.sets import build_pairs
-from mindgap.errors import UserError
-from mindgap.files import read_csv, write_text
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import read_csv, write_text
 from mindgap.train.launch import spread
 
 SMALL = {

@@ -9,7 +9,7 @@ import torch
 from mindgap.codebook.assign import NEAREST, assign, log_assign, nearest_codes
 from mindgap.codebook.others import Fsq, LearnedCodebook
 from mindgap.codebook.quantise import Codebook, rotate, straight_through
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 from mindgap.train.parallel import Group
 
 

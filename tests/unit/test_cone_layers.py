@@ -22,7 +22,7 @@ from mindgap.cone.layers import (
     networks_by_width,
     trace_depth,
 )
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 
 def slow(network, depth, seed, inputs):

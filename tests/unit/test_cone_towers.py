@@ -22,9 +22,9 @@ from mindgap.cone.towers import (
 )
 from mindgap.data.pairs import write_pairs
 from mindgap.embed.clip import random_clip
-from mindgap.errors import UserError
 from mindgap.gap.cosines import mean_cosine, unit_rows
 from mindgap.gap.measures import modality_gap
+from mindgap.runtime.errors import UserError
 
 CPU = torch.device("cpu")
 

@@ -34,9 +34,9 @@ from mindgap.downstream.significance import (
 )
 from mindgap.downstream.zero_shot import accuracy_curve, classify, roc_auc
 from mindgap.embed.store import Embeddings, save_embeddings
-from mindgap.errors import UserError
 from mindgap.gap.cosines import unit_rows
 from mindgap.gap.retrieval import match_ranks
+from mindgap.runtime.errors import UserError
 from mindgap.shift.landscape import landscape
 
 SHIFTS = np.array([-1.5, -0.5, 0.0, 0.25, 0.8])

@@ -16,10 +16,10 @@ from mindgap.downstream.methods import (
     fit_whitening,
 )
 from mindgap.downstream.mixed import Corpora, ndcg, rank_everything
-from mindgap.errors import UserError
 from mindgap.gap.cosines import unit_rows
 from mindgap.gap.measures import modality_gap
 from mindgap.gap.retrieval import match_ranks
+from mindgap.runtime.errors import UserError
 
 OPTIONS = {
     "drop": [1, 3, 99],

@@ -12,9 +12,9 @@ from mindgap.embed import clip
 from mindgap.embed.encode import RandomClip, embed_pairs
 from mindgap.embed.encoders.base import vectors
 from mindgap.embed.extract import Work, choose_captions
-from mindgap.errors import UserError
 from mindgap.gap.cosines import mean_cosine, unit_rows
 from mindgap.gap.measures import modality_gap
+from mindgap.runtime.errors import UserError
 
 CPU = torch.device("cpu")
 

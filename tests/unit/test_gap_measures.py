@@ -3,10 +3,10 @@ import pytest
 from scipy.stats import ortho_group
 
 from mindgap.embed.store import Embeddings
-from mindgap.errors import UserError
 from mindgap.gap import measures as m
 from mindgap.gap.cosines import unit_rows
 from mindgap.gap.projection import project, project_svd, sample_pairs
+from mindgap.runtime.errors import UserError
 
 OPTIONS = {
     "bootstrap": 100,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 from mindgap.shift import kernels, sums
 from mindgap.shift import landscape as module
 from mindgap.shift.landscape import landscape

@@ -15,9 +15,9 @@ import torch
 from mindgap.data.pairs import write_pairs
 from mindgap.data.sets import build_pairs
 from mindgap.embed.encoders.load import load_encoder
-from mindgap.errors import UserError
 from mindgap.gap.cosines import unit_rows
 from mindgap.gap.measures import modality_gap
+from mindgap.runtime.errors import UserError
 from mindgap.train import trainer
 from mindgap.train.fit import Job, fit
 from mindgap.train.launch import spread

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 from mindgap.train.amend import Amendment, fit_amendment
 from mindgap.train.augment import crop_and_resize, flip_and_crop, leave_out_words
 from mindgap.train.batches import Batches, wrong_partners
