@@ -2,7 +2,7 @@
 
 from snakemake.utils import min_version
 
-from mindgap.files import link_advice, own_copies
+from mindgap.runtime.files import link_advice, own_copies
 from mindgap.runtime.progress import announce_chapters
 
 min_version("9.9")

@@ -13,7 +13,7 @@ from mindgap.data.definitions import describe, find_files, find_inputs, sources
 from mindgap.data.kinds import snapshot_name
 from mindgap.data.sources import carried_files, carried_places, expected_sums, find_source, manifest
 from mindgap.digest import code_digest, tree_digest
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 from mindgap.train.trainings import check_models, checkpoint_of, expand_trainings, outputs_of
 from mindgap.wanted import wanted_sets
 
@@ -149,6 +149,12 @@ def checkpoint_files(wildcards):
     if kind == "trained":
         return outputs_of(options["training"], RUN)
     return checkpoint_of(options) if kind == "encoder" else []
+
+
+def final_measures(model):
+    """Final measures of a model that this run trains, its temperature among them."""
+    own = MODELS[model].options.get("training") if MODELS[model].kind == "trained" else None
+    return [f"results/{RUN}/train/parts/{own}.final.csv"] if own else []
 
 
 def shards_of(pattern):

@@ -10,9 +10,9 @@ ORIGINS = {
     "encoders": [m for m in MODELS.values() if m.embeds],
 }
 ORIGINS = {name: models for name, models in ORIGINS.items() if paired(models)}
-DRAWN = {"figure1": list(ORIGINS)}
+DRAWN = {"figure1": list(MODELS.values())}
 if len(ORIGINS) > 1:
-    DRAWN["figure1_features"] = ["features"]
+    DRAWN["figure1_features"] = ORIGINS["features"]
 FIGURES += [f"{name}_{m}.png" for name in DRAWN for m in config["gap"]["projection"]["methods"]]
 FIGURES += ["cosines.png"]
 TABLES += ["gap/projection.csv"]
@@ -22,12 +22,6 @@ TABLES += [
     for dataset in model.datasets
     if model.embeds and dataset in SHARDED and len(model.modalities) == 2
 ]
-
-
-def drawn_models(figure):
-    """Models of a figure, in the order of the configuration."""
-    names = {model.name for origin in DRAWN[figure] for model in ORIGINS[origin]}
-    return [model for model in MODELS.values() if model.name in names]
 
 
 rule measure_gap:
@@ -129,11 +123,13 @@ rule plot_projection:
     """Draw Figure 1: both modalities of every model, a thin line for each pair."""
     input:
         measures=lambda w: each_embedding(
-            "results/{run}/gap/parts/{model}/{dataset}.gap.csv", drawn_models(w.figure)
+            "results/{run}/gap/parts/{model}/{dataset}.gap.csv", DRAWN[w.figure]
         ),
-        projection=lambda w: expand(
-            "results/{run}/gap/parts/{origin}.projection.csv", run=RUN, origin=DRAWN[w.figure]
-        ),
+        projection=lambda w: [
+            f"results/{RUN}/gap/parts/{origin}.projection.csv"
+            for origin, models in ORIGINS.items()
+            if {model.name for model in models} & {model.name for model in DRAWN[w.figure]}
+        ],
     output:
         png=report(
             "results/{run}/figures/{figure}_{method}.png",

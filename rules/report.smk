@@ -10,18 +10,11 @@ from mindgap.data.sources import record_of
 from mindgap.report.present import present, read_tables
 from mindgap.report.summary import read_summary
 
-
-@cache
-def rows_present():
-    """Rows that the tables of this run should have."""
-    return present(config, PROMPTS)
-
-
-@cache
-def claim_tables():
-    """Tables that the claims about this run are judged by, and those behind them."""
-    claims = read_yaml(ROOT / "workflow/claims.yaml")
-    return read_tables(claims, rows_present(), RUN)
+# Rows that the tables of this run should have, and the tables that its claims are judged by.
+rows_present = cache(lambda: present(config, PROMPTS))
+claim_tables = cache(
+    lambda: read_tables(read_yaml(ROOT / "workflow/claims.yaml"), rows_present(), RUN)
+)
 
 
 rule collect_tables:

@@ -9,12 +9,6 @@ LANDSCAPES = {name: config["shift"]["landscapes"][name] for name in config["sele
 FIGURES += each_embedding("landscape/{model}/{dataset}.png") + ["spheres.png"]
 
 
-def final_measures(model):
-    """Final measures of a model that this run trains, its temperature among them."""
-    own = MODELS[model].options.get("training") if MODELS[model].kind == "trained" else None
-    return [f"results/{RUN}/train/parts/{own}.final.csv"] if own else []
-
-
 rule sweep_shift:
     """Sweep the loss of one model on one data set over shift and temperature."""
     input:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from mindgap.config import read_yaml
-from mindgap.files import write_csv
-from mindgap.job import run
 from mindgap.report.audit import audit_claims
 from mindgap.report.curves import find_summaries
 from mindgap.report.tables import Tables
+from mindgap.runtime.files import write_csv
+from mindgap.runtime.job import run
 
 
 def main(job):

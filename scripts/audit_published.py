@@ -6,8 +6,8 @@ from mindgap.downstream.published import (
     published_rates,
     published_tests,
 )
-from mindgap.files import read_csv, write_csv
-from mindgap.job import run
+from mindgap.runtime.files import read_csv, write_csv
+from mindgap.runtime.job import run
 
 
 def main(job):

@@ -3,8 +3,8 @@
 import logging
 
 from mindgap.data.sets import build_pairs
-from mindgap.files import check_there
-from mindgap.job import run
+from mindgap.runtime.files import check_there
+from mindgap.runtime.job import run
 
 
 def main(job):

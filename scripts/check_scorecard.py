@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from mindgap.errors import UserError
-from mindgap.files import write_json
-from mindgap.job import run
 from mindgap.report.summary import broken, count_verdicts
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import write_json
+from mindgap.runtime.job import run
 
 
 def main(job):

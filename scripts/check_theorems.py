@@ -5,8 +5,8 @@ import torch
 
 from mindgap.cone.published import cap_table, compare_growth, compare_variance, worst_by_curve
 from mindgap.cone.theorems import growth_table, variance_table
-from mindgap.files import read_csv, write_csv
-from mindgap.job import run
+from mindgap.runtime.files import read_csv, write_csv
+from mindgap.runtime.job import run
 
 
 def main(job):

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from mindgap.codebook.summary import measure_contrasts, reading_row, wide_row
-from mindgap.files import read_csv, write_csv
-from mindgap.job import run
+from mindgap.runtime.files import read_csv, write_csv
+from mindgap.runtime.job import run
 
 KEY = ["task", "variant", "seed"]
 

@@ -10,8 +10,8 @@ from mindgap.downstream.compare import compare_methods, load_pairs
 from mindgap.downstream.retrieval import retrieval_curve
 from mindgap.downstream.shifted import shift_axis
 from mindgap.embed.store import check_pairs, load_embeddings
-from mindgap.files import write_csv
-from mindgap.job import run
+from mindgap.runtime.files import write_csv
+from mindgap.runtime.job import run
 
 
 def main(job):

@@ -1,8 +1,8 @@
 """Put gap and downstream scores of all models of a run side by side, and correlate them."""
 
 from mindgap.downstream.models import correlate, gather
-from mindgap.files import read_csv, write_csv
-from mindgap.job import run
+from mindgap.runtime.files import read_csv, write_csv
+from mindgap.runtime.job import run
 
 
 def main(job):

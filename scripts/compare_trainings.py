@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from mindgap.files import read_csv, write_csv
-from mindgap.job import run
+from mindgap.runtime.files import read_csv, write_csv
+from mindgap.runtime.job import run
 from mindgap.train.effects import measure_effects
 
 

@@ -12,8 +12,8 @@ from mindgap.cone.layers import member_seeds
 from mindgap.cone.store import save_towers
 from mindgap.cone.towers import embed_initialisations, embed_mlp, picture_side
 from mindgap.embed.device import choose_device
-from mindgap.files import sha256
-from mindgap.job import run
+from mindgap.runtime.files import sha256
+from mindgap.runtime.job import run
 
 
 def main(job):

@@ -12,8 +12,8 @@ from mindgap.embed.encode import make_encoder
 from mindgap.embed.extract import Work, discard, extract, shard_range
 from mindgap.embed.history import digest, find_checkpoint, history
 from mindgap.embed.store import check_pairs, plain_items, save_embeddings
-from mindgap.files import write_csv
-from mindgap.job import run
+from mindgap.runtime.files import write_csv
+from mindgap.runtime.job import run
 
 
 def main(job):

@@ -11,7 +11,7 @@ from mindgap.embed.encode import make_encoder
 from mindgap.embed.extract import Work, embed_prompts
 from mindgap.embed.history import find_checkpoint, history
 from mindgap.embed.store import Embeddings, check_rows, save_embeddings
-from mindgap.job import run
+from mindgap.runtime.job import run
 
 
 def main(job):

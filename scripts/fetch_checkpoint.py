@@ -4,7 +4,7 @@ import logging
 import os
 
 from mindgap.embed.checkpoint import fetch_checkpoint
-from mindgap.job import run
+from mindgap.runtime.job import run
 
 
 def main(job):

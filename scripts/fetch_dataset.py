@@ -7,7 +7,7 @@ import os
 os.environ.update(HF_HUB_OFFLINE="0")
 
 from mindgap.data.hub import fetch_snapshot
-from mindgap.job import run
+from mindgap.runtime.job import run
 
 
 def main(job):

@@ -6,7 +6,7 @@ import os
 from mindgap.config import read_yaml
 from mindgap.data.download import fetch
 from mindgap.data.sources import find_source
-from mindgap.job import run
+from mindgap.runtime.job import run
 
 
 def main(job):

@@ -5,9 +5,9 @@ from dataclasses import replace
 from mindgap import __version__
 from mindgap.embed.arrays import features, own_arrays
 from mindgap.embed.store import check_pairs, save_embeddings
-from mindgap.errors import UserError
-from mindgap.files import check_there, sha256
-from mindgap.job import run
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import check_there, sha256
+from mindgap.runtime.job import run
 
 
 def main(job):

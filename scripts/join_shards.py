@@ -5,8 +5,8 @@ import logging
 import pandas as pd
 
 from mindgap.embed.shards import join_files
-from mindgap.files import read_csv, write_csv
-from mindgap.job import run
+from mindgap.runtime.files import read_csv, write_csv
+from mindgap.runtime.job import run
 
 
 def main(job):

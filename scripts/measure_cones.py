@@ -6,8 +6,8 @@ from threadpoolctl import threadpool_limits
 from mindgap.cone.cones import STATISTICS, cone_tables, gap_table, summarise, twin_table
 from mindgap.cone.separation import separation_tables
 from mindgap.cone.store import load_towers
-from mindgap.files import write_csv
-from mindgap.job import run
+from mindgap.runtime.files import write_csv
+from mindgap.runtime.job import run
 
 
 def main(job):

@@ -10,8 +10,8 @@ from mindgap.downstream.fairness import check_groups, confusion, measure_rates
 from mindgap.downstream.shifted import direction_of, pair_distance
 from mindgap.downstream.zero_shot import classify
 from mindgap.embed.store import load_embeddings
-from mindgap.files import write_csv
-from mindgap.job import run
+from mindgap.runtime.files import write_csv
+from mindgap.runtime.job import run
 
 
 def main(job):

@@ -5,9 +5,9 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from mindgap.embed.store import load_embeddings
-from mindgap.files import write_csv
 from mindgap.gap.measures import measure_gap
-from mindgap.job import run
+from mindgap.runtime.files import write_csv
+from mindgap.runtime.job import run
 
 
 def main(job):

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from mindgap.embed.store import load_embeddings
-from mindgap.files import open_tensors, write_csv
 from mindgap.gap.cosines import unit_rows
 from mindgap.gap.sums import PairSums, measures_of_sums, tiled_statistics
-from mindgap.job import run
+from mindgap.runtime.files import open_tensors, write_csv
+from mindgap.runtime.job import run
 
 
 def read_sums(path):

@@ -1,8 +1,8 @@
 """Draw the variants of each task side by side."""
 
 from mindgap.codebook.figures import figure_codebooks
-from mindgap.files import read_csv
-from mindgap.job import run
+from mindgap.runtime.files import read_csv
+from mindgap.runtime.job import run
 from mindgap.style import save_figure
 
 

@@ -3,8 +3,8 @@
 from mindgap.codebook.examples import choose_codes, find_examples, read_media
 from mindgap.codebook.figures import figure_codes
 from mindgap.codebook.store import read_codes
-from mindgap.files import read_csv
-from mindgap.job import run
+from mindgap.runtime.files import read_csv
+from mindgap.runtime.job import run
 from mindgap.style import save_figure
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from mindgap.cone import figures, scatters
-from mindgap.files import read_csv
-from mindgap.job import run
+from mindgap.runtime.files import read_csv
+from mindgap.runtime.job import run
 from mindgap.style import save_figure
 
 DRAW = {

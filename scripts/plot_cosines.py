@@ -1,8 +1,8 @@
 """Draw the histograms of cosines."""
 
-from mindgap.files import read_csv
 from mindgap.gap.figures import figure_cosines
-from mindgap.job import run
+from mindgap.runtime.files import read_csv
+from mindgap.runtime.job import run
 from mindgap.style import save_figure
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from mindgap.downstream import figures
-from mindgap.files import read_csv
-from mindgap.job import run
+from mindgap.runtime.files import read_csv
+from mindgap.runtime.job import run
 from mindgap.style import save_figure
 
 

@@ -1,7 +1,7 @@
 """Draw the loss landscape of one model on one data set."""
 
-from mindgap.files import read_csv
-from mindgap.job import run
+from mindgap.runtime.files import read_csv
+from mindgap.runtime.job import run
 from mindgap.shift.figures import figure_landscape, figure_valley
 from mindgap.style import save_figure
 

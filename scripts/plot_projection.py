@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from mindgap.files import read_csv
 from mindgap.gap.figures import figure_projection
-from mindgap.job import run
+from mindgap.runtime.files import read_csv
+from mindgap.runtime.job import run
 from mindgap.style import save_figure
 
 

@@ -1,7 +1,7 @@
 """Draw the two worlds on the sphere."""
 
-from mindgap.files import read_csv
-from mindgap.job import run
+from mindgap.runtime.files import read_csv
+from mindgap.runtime.job import run
 from mindgap.shift.figures import figure_spheres
 from mindgap.style import save_figure
 

@@ -1,7 +1,7 @@
 """Draw the trajectories of all trainings, and each experiment."""
 
-from mindgap.files import read_csv
-from mindgap.job import run
+from mindgap.runtime.files import read_csv
+from mindgap.runtime.job import run
 from mindgap.style import save_figure
 from mindgap.train.figures import figure_experiments, figure_trajectories
 

@@ -6,9 +6,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from mindgap.embed.store import load_embeddings
-from mindgap.files import write_csv
 from mindgap.gap.projection import project, sample_pairs
-from mindgap.job import run
+from mindgap.runtime.files import write_csv
+from mindgap.runtime.job import run
 
 
 def main(job):

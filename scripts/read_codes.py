@@ -16,8 +16,8 @@ from mindgap.codebook.places import PLACED, localise, read_objects
 from mindgap.codebook.store import read_codes
 from mindgap.codebook.usage import usage_table
 from mindgap.data.pairs import open_pairs
-from mindgap.files import write_csv
-from mindgap.job import run
+from mindgap.runtime.files import write_csv
+from mindgap.runtime.job import run
 
 
 def main(job):

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from mindgap.files import write_json, write_text
-from mindgap.job import run
 from mindgap.report.record import describe_run, to_html
+from mindgap.runtime.files import write_json, write_text
+from mindgap.runtime.job import run
 
 
 def main(job):

@@ -2,8 +2,8 @@
 
 import yaml
 
-from mindgap.files import write_text
-from mindgap.job import run
+from mindgap.runtime.files import write_text
+from mindgap.runtime.job import run
 
 
 def main(job):

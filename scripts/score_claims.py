@@ -5,14 +5,14 @@ from pathlib import Path
 import pandas as pd
 
 from mindgap.config import read_yaml
-from mindgap.files import write_csv, write_json, write_text
-from mindgap.job import run
 from mindgap.report.audit import measure_powers
 from mindgap.report.claims import FIELDS, check_claims, score_claims
 from mindgap.report.curves import find_summaries
 from mindgap.report.pages import metrics, to_html, to_markdown
 from mindgap.report.rollup import roll_up, to_rst_table
 from mindgap.report.tables import Tables
+from mindgap.runtime.files import write_csv, write_json, write_text
+from mindgap.runtime.job import run
 
 
 def main(job):

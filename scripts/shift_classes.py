@@ -9,8 +9,8 @@ from mindgap.downstream.classes import load_labelled
 from mindgap.downstream.shifted import direction_of, shift_axis
 from mindgap.downstream.significance import judge_shifts
 from mindgap.downstream.zero_shot import accuracy_curve, classify
-from mindgap.files import write_csv
-from mindgap.job import run
+from mindgap.runtime.files import write_csv
+from mindgap.runtime.job import run
 
 
 def main(job):

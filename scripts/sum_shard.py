@@ -7,10 +7,10 @@ from safetensors.numpy import save_file
 from threadpoolctl import threadpool_limits
 
 from mindgap.embed.store import load_embeddings
-from mindgap.files import replacing
 from mindgap.gap.cosines import unit_rows
 from mindgap.gap.sums import pair_sums
-from mindgap.job import run
+from mindgap.runtime.files import replacing
+from mindgap.runtime.job import run
 
 
 def main(job):

@@ -5,10 +5,10 @@ import logging
 import pandas as pd
 
 from mindgap.embed.store import check_pairs, load_embeddings
-from mindgap.errors import UserError
-from mindgap.files import read_csv, write_csv
 from mindgap.gap.cosines import unit_rows
-from mindgap.job import run
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import read_csv, write_csv
+from mindgap.runtime.job import run
 from mindgap.shift.landscape import landscape
 from mindgap.shift.tables import landscape_table, minima_table, shift_grid, trend_table
 

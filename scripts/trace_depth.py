@@ -7,8 +7,8 @@ import torch
 
 from mindgap.cone.published import compare_depth, worst_by_curve
 from mindgap.cone.studies import depth_studies, run_study
-from mindgap.files import read_csv, write_csv
-from mindgap.job import run
+from mindgap.runtime.files import read_csv, write_csv
+from mindgap.runtime.job import run
 
 
 def main(job):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mindgap.files import read_csv, write_csv
-from mindgap.job import run
+from mindgap.runtime.files import read_csv, write_csv
+from mindgap.runtime.job import run
 from mindgap.shift import spheres
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from mindgap.codebook.fit import fit
 from mindgap.codebook.sides import Job
 from mindgap.codebook.store import leave
-from mindgap.files import read_csv
-from mindgap.job import run
+from mindgap.runtime.files import read_csv
+from mindgap.runtime.job import run
 from mindgap.train.launch import spread
 
 

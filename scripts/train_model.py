@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from mindgap.embed.checkpoint import MANIFEST, check_checkpoint
-from mindgap.files import write_csv, write_json
-from mindgap.job import run
+from mindgap.runtime.files import write_csv, write_json
+from mindgap.runtime.job import run
 from mindgap.train.fit import Job, fit
 from mindgap.train.launch import spread
 

@@ -14,7 +14,7 @@ from jsonschema.exceptions import ValidationError
 from mindgap.cone.plan import cone_datasets, initialisations
 from mindgap.data.definitions import file_names, modalities, own_files
 from mindgap.data.sources import place_of
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 #: What an encoder's definition may leave out.
 _ENCODER = {
@@ -49,7 +49,8 @@ class Model:
 def read_yaml(path: str | Path) -> Any:
     """Read a YAML file with the safe loader."""
     with open(path, encoding="utf-8") as stream:
-        return yaml.safe_load(stream)
+        # The parser in C, where PyYAML was built with it, is ten times faster.
+        return yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def merge(default: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+#: Modules that decide no result, below the package.
+RUNTIME = "runtime/"
+
 
 def code_digest(script: str | Path, package: str | Path) -> str:
     """Return a hexadecimal digest of `script` and of the modules it imports from `package`.
@@ -25,8 +28,9 @@ def code_digest(script: str | Path, package: str | Path) -> str:
         Folder of the package, e.g. `src/mindgap`. Imports of other packages are not followed:
         their versions are the lock file's business.
 
-    Imports inside functions count too. Docstrings, comments and layout do not: what is hashed is
-    the syntax tree, so that a better sentence in a docstring recomputes nothing.
+    Modules of the subpackage `runtime` are left out: logs, locks, errors and the writing of files
+    decide no result. Imports inside functions count too. Docstrings, comments and layout do not:
+    what is hashed is the syntax tree, so that a better sentence in a docstring recomputes nothing.
     """
     package = Path(package)
     seen: dict[str, str] = {}
@@ -35,6 +39,8 @@ def code_digest(script: str | Path, package: str | Path) -> str:
         file = todo.pop()
         key = file.relative_to(package).as_posix() if file.is_relative_to(package) else file.name
         if key in seen:
+            continue
+        if key.startswith(RUNTIME):
             continue
         seen[key], imports = _read(file, package)
         todo.extend(imports)

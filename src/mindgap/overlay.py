@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

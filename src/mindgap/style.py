@@ -9,7 +9,7 @@ import matplotlib as mpl
 import seaborn as sns
 from PIL import Image
 
-from mindgap.files import replacing
+from mindgap.runtime.files import replacing
 
 mpl.use("Agg")
 

@@ -43,7 +43,8 @@ def test_printed_table(sets):
     for t in (0, 1):
         columns += [found.loss_ab[:, t], found.loss_ba[:, t], found.loss[:, t]]
     columns.append(found.loss_ab[:, 2])
-    np.testing.assert_allclose(np.stack(columns, axis=1), printed, atol=0.5e-4 + 2e-6)
+    # Half a unit of the last digit, and the roundings of float32 in the logits that count.
+    np.testing.assert_allclose(np.stack(columns, axis=1), printed, atol=0.5e-4 + 3e-6)
 
 
 def test_untouched_gap_is_the_minimum_of_the_published_grid(sets):

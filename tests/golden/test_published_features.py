@@ -10,8 +10,8 @@ import pytest
 
 from mindgap.config import read_yaml
 from mindgap.embed.arrays import features
-from mindgap.files import sha256
 from mindgap.gap.measures import measure_gap
+from mindgap.runtime.files import sha256
 
 COLUMNS = (
     "n d gap distance_matched cosine_a cosine_b cosine_matched cosine_all relative_gap alignment "

@@ -17,9 +17,10 @@ from mindgap.codebook.plan import expand_codebooks
 from mindgap.codebook.store import leave, load_model, read_codes, save_codes, save_model
 from mindgap.config import merge, read_yaml
 from mindgap.data.sets import build_pairs
-from mindgap.errors import UserError
-from mindgap.files import read_csv, write_text
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import read_csv, write_text
 from mindgap.train.launch import spread
+from tests.bounds import NETWORK
 
 SMALL = {
     "inputs": {"size": 16, "frames": 4},
@@ -112,8 +113,8 @@ def test_padding_changes_no_token_and_no_vector(kind):
         tokens, own = encode(encoder, **alone)
         assert own.all()
         assert int(mask[i].sum()) == tokens.shape[1]
-        torch.testing.assert_close(whole[i][mask[i]], tokens[0], rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(pooled[i], pool(tokens, own)[0], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(whole[i][mask[i]], tokens[0], rtol=0, atol=NETWORK)
+        torch.testing.assert_close(pooled[i], pool(tokens, own)[0], rtol=0, atol=NETWORK)
 
 
 def test_cells_see_their_own_place_and_time():
@@ -181,7 +182,7 @@ def test_the_sum_of_paths_and_the_quantised_tokens(pairs, root):
     table = model.quantiser.table()
     assert torch.equal(seen.codes, torch.cdist(seen.rows.detach(), table).argmin(1))
     first = table[seen.codes[:8]].mean(0)
-    torch.testing.assert_close(seen.pooled[0, 0], first, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(seen.pooled[0, 0], first, rtol=0, atol=NETWORK)
     torch.testing.assert_close(seen.log_shares.exp().sum(2), torch.ones(2, 16))
 
 
@@ -297,12 +298,19 @@ def test_two_processes_are_one(root, pairs, tmp_path, monkeypatch):
         jobs.append(Job(given, pairs, {}, str(folder / "a.state"), "cpu", 1, outputs, {"book": 1}))
     leave(fit(jobs[0]), jobs[0])
     spread(jobs[1], 2, "mindgap.codebook.fit")
+    # Adam divides a gradient by its size, so that the noise of a gradient near zero moves its
+    # weight by a share of the learning rate, a thousandth; the loss hardly feels such a weight.
     one, two = (load_model(Path(job.outputs["weights"]).parent).state_dict() for job in jobs)
     for key, value in one.items():
         torch.testing.assert_close(two[key], value, rtol=1e-3, atol=1e-4, msg=key)
     one, two = (read_csv(job.outputs["final"]) for job in jobs)
     assert one["book"].eq(1).all()
-    pd.testing.assert_frame_equal(one, two, rtol=1e-3, atol=1e-4)
+    measured = ["gap", "relative_gap", "cosine_matched", "cosine_a", "cosine_b"]
+    pd.testing.assert_frame_equal(one[measured], two[measured], rtol=1e-3, atol=1e-4)
+    # A token between two codes may go to the other one: one code of 11 counts otherwise.
+    counted = one.columns.difference([*measured, "perplexity", "perplexity_a", "perplexity_b"])
+    pd.testing.assert_frame_equal(one[counted], two[counted], rtol=0, atol=1.01 / 11)
+    assert one["perplexity"].to_numpy() == pytest.approx(two["perplexity"].to_numpy(), rel=0.02)
 
 
 def test_a_restart_is_as_if_nothing_had_happened(root, pairs, tmp_path, monkeypatch):

@@ -9,16 +9,14 @@ import torch
 from mindgap.codebook.assign import NEAREST, assign, log_assign, nearest_codes
 from mindgap.codebook.others import Fsq, LearnedCodebook
 from mindgap.codebook.quantise import Codebook, rotate, straight_through
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 from mindgap.train.parallel import Group
+from tests.bounds import EPS
 
 
 def tokens(n=60, d=6, seed=0, scale=1.0):
     generator = torch.Generator().manual_seed(seed)
     return scale * torch.randn(n, d, generator=generator)
-
-
-EPS = 2.0**-24  # one rounding of float32
 
 
 def squares_bound(rows, table):

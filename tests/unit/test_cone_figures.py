@@ -13,7 +13,7 @@ from mindgap.cone.separation import separation_tables
 from mindgap.cone.studies import depth_studies, run_study
 from mindgap.cone.theorems import growth_table, variance_table
 from mindgap.config import check_config, read_yaml
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 OPTIONS = {
     "neighbour_rows": 100,

@@ -13,7 +13,7 @@ from mindgap.cone.published import (
     worst_by_curve,
 )
 from mindgap.cone.theorems import _pooled, growth_table, unit_margins, variance_table
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 
 def test_growth_against_matrices():

@@ -3,7 +3,7 @@ import copy
 import pytest
 
 from mindgap.config import check_config, check_set, expand_models, read_yaml
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -86,16 +86,19 @@ def test_seeds_become_models_and_carriers_bring_their_set(config):
     config["models"]["mine"] = {"kind": "arrays", "modalities": {"image": "a.npy", "text": "b.npy"}}
     config["select"]["models"].append("mine")
     models = expand_models(config)
-    names = ["vitb32_random_s3", "vitb32_random_s5", "clip_small", "mine"]
+    published = ["clip", "clip_random", "videoclip", "videoclip_random", "clasp", "clasp_random"]
+    names = [*published, "vitb32_random_s3", "vitb32_random_s5", "clip_small", "mine"]
     assert [m.name for m in models] == names
-    assert models[0].datasets == ("shapes", "digits")
-    assert models[3].datasets == ("own",)
-    assert models[1].options["seed"] == 5
+    found = dict(zip(names, models, strict=True))
+    assert found["clip"].datasets == ("mscoco",)
+    assert found["vitb32_random_s3"].datasets == ("shapes", "digits")
+    assert found["mine"].datasets == ("own",)
+    assert found["vitb32_random_s5"].options["seed"] == 5
 
 
 def test_an_encoder_takes_the_sets_that_have_its_modalities(config):
     config["datasets"]["voices"] = {"kind": "fsdd", "split": "test"}
-    config["select"]["datasets"] = ["voices", "digits"]
+    config["select"] |= {"datasets": ["voices", "digits"], "models": ["vitb32_random"]}
     assert expand_models(config)[0].datasets == ("digits",)
     config["select"]["datasets"] = ["voices"]
     with pytest.raises(UserError, match=r"embeds image and text, but select\.datasets has none"):

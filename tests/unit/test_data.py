@@ -10,7 +10,7 @@ from mindgap.data import shapes
 from mindgap.data.digits import WORDS
 from mindgap.data.pairs import count_rows, read_pairs, write_pairs
 from mindgap.data.sets import build_pairs
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 SHAPES = {"kind": "shapes", "items": 300, "size": 64, "frames": 5, "seed": 7}
 

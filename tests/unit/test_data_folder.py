@@ -12,7 +12,7 @@ from PIL import Image
 from mindgap.data.folder import read_table
 from mindgap.data.medium import Limits
 from mindgap.data.store import MediaStore
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 from tests.samples import build, picture, sound
 
 

@@ -17,7 +17,7 @@ from mindgap.data.kinds import KINDS
 from mindgap.data.prompts import fill
 from mindgap.data.reports import sections
 from mindgap.data.sources import find_source
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 from tests.samples import build, film, picture, prompts_of, sound
 
 TONE = sound((np.sin(np.arange(400) / 3) * 9000).astype("<i2").tobytes())

@@ -17,7 +17,7 @@ from mindgap.data.hub import fetch_snapshot
 from mindgap.data.pairs import read_pairs
 from mindgap.data.patterns import expand
 from mindgap.data.sets import build_pairs
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 from tests.samples import build, picture, sound
 
 
@@ -327,7 +327,7 @@ class Hub(BaseHTTPRequestHandler):
 FETCH = """
 import sys
 from mindgap.data.hub import fetch_snapshot
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 try:
     print(fetch_snapshot("owner/set", sys.argv[1], sys.argv[2], ["data/test-*"]))
 except UserError as error:

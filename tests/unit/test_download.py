@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from mindgap.config import read_yaml
 from mindgap.data.download import fetch
 from mindgap.data.sources import Source, find_source
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 BODY = b"mind the gap\n" * 1000
 SUM = hashlib.sha256(BODY).hexdigest()

@@ -34,9 +34,9 @@ from mindgap.downstream.significance import (
 )
 from mindgap.downstream.zero_shot import accuracy_curve, classify, roc_auc
 from mindgap.embed.store import Embeddings, save_embeddings
-from mindgap.errors import UserError
 from mindgap.gap.cosines import unit_rows
 from mindgap.gap.retrieval import match_ranks
+from mindgap.runtime.errors import UserError
 from mindgap.shift.landscape import landscape
 
 SHIFTS = np.array([-1.5, -0.5, 0.0, 0.25, 0.8])
@@ -128,7 +128,7 @@ def test_direction_comes_from_the_prompts_or_from_a_set_of_pairs(pairs, tmp_path
         Embeddings({"image": x, "text": y}, about={"modalities": ["image", "text"]}),
     )
     other = direction_of(tmp_path / "p.safetensors", x[:9], y[:4])
-    np.testing.assert_allclose(other, gap_direction(x, y), atol=1e-6)
+    np.testing.assert_allclose(other, gap_direction(x, y), atol=1e-6)  # kept as float32
     with pytest.raises(UserError, match="the means of the two modalities coincide"):
         gap_direction(x, x)
 

@@ -5,7 +5,7 @@ import pytest
 from mindgap.config import check_config, expand_models, merge, read_yaml
 from mindgap.data.sources import carried_files, carried_places, expected_sums
 from mindgap.downstream.plan import Plan
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from safetensors.numpy import save_file
 
 from mindgap.embed.arrays import features, own_arrays, read_array
 from mindgap.embed.store import Embeddings, check_pairs, load_embeddings, save_embeddings
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3) + 1
 

@@ -17,7 +17,7 @@ from mindgap.embed.checkpoint import (
 )
 from mindgap.embed.encode import make_encoder
 from mindgap.embed.encoders.load import ADAPTERS, load_encoder
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 from tests.checkpoints import FAMILIES, make_checkpoint
 
 NAME, COMMIT = "some-org/tiny-clip", "c" * 40

@@ -13,6 +13,7 @@ from mindgap.data.pairs import write_pairs
 from mindgap.embed.encode import embed_pairs
 from mindgap.embed.encoders.load import load_encoder
 from mindgap.embed.extract import Work
+from tests.bounds import NETWORK
 from tests.checkpoints import FAMILIES, SENTENCES, make_checkpoint
 
 CPU = torch.device("cpu")
@@ -133,7 +134,7 @@ def test_embeddings_are_those_of_the_models_own_feature_functions(family, checkp
         for modality, rows in found.rows.items():
             assert rows.dtype == np.float32
             assert rows.shape == (ITEMS, encoder.dimension)
-            np.testing.assert_allclose(rows, expected[modality], atol=1e-5, err_msg=modality)
+            np.testing.assert_allclose(rows, expected[modality], atol=NETWORK, err_msg=modality)
     # The comparison means something: items differ by far more than the tolerance.
     assert all(np.ptp(rows, axis=0).max() > 1e-3 for rows in expected.values())
 

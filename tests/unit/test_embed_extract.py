@@ -14,7 +14,7 @@ from mindgap.embed.items import read_items
 from mindgap.embed.run import Runner
 from mindgap.embed.shards import join_files, sampled
 from mindgap.embed.store import load_embeddings, save_embeddings
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 CPU = torch.device("cpu")
 

@@ -5,8 +5,8 @@ import os
 import pandas as pd
 import pytest
 
-from mindgap.errors import UserError
-from mindgap.files import (
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import (
     link_advice,
     own_copies,
     read_csv,

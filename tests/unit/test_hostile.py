@@ -38,8 +38,8 @@ from mindgap.embed.checkpoint import fetch_checkpoint
 from mindgap.embed.decode import decode_frames, decode_picture
 from mindgap.embed.encoders.load import load_encoder
 from mindgap.embed.store import load_embeddings
-from mindgap.errors import UserError
 from mindgap.overlay import read_name
+from mindgap.runtime.errors import UserError
 from mindgap.train.trainer import _restore
 from tests.samples import build, picture
 from tests.unit.test_data_shards import add

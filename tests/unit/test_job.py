@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mindgap.errors import UserError
-from mindgap.job import read_usage, run
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.job import read_usage, run
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +91,7 @@ def test_processes_that_outlive_their_job_are_waited_for(tmp_path):
     killed = f"""
 import os, subprocess
 from types import SimpleNamespace
-from mindgap.job import read_usage, run
+from mindgap.runtime.job import read_usage, run
 def main(job):
     subprocess.Popen(["sh", "-c", "sleep 1; touch {tmp_path}/late"], close_fds=False)
     os.kill(os.getpid(), 9)

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from mindgap.errors import UserError
 from mindgap.report.joined import join_scores, read_runs, write_joined
+from mindgap.runtime.errors import UserError
 
 FIGURES = [
     {

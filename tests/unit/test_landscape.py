@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 from mindgap.shift import kernels, sums
 from mindgap.shift import landscape as module
 from mindgap.shift.landscape import landscape
+from tests.bounds import EPS
 
 SHARES = {"both": (0.5, 0.5), "a": (1.0, 0.0), "b": (0.0, 1.0)}
 COMMENSURABLE = [100, 50, 30, 20, 10, 1]
@@ -21,7 +22,7 @@ SHIFTS = [-5.0, -1.5, -0.25, 0.0, 0.6, 0.95, 2.0, 5.0]
 
 def rounding(exponent):
     """Error in nats of a power of two below `exponent` in float32: of the base and the product."""
-    return 2 * exponent * 2.0**-24 * np.log(2)
+    return 2 * exponent * EPS * np.log(2)
 
 
 WIDE = rounding(module.UPPER)  # 9.5e-6: the steepest tiles; others go to float64

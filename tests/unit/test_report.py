@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 
 from mindgap.config import merge, read_yaml
-from mindgap.errors import UserError
 from mindgap.report.cells import Cell, find_cells
 from mindgap.report.claims import FIELDS, check_claims, score_claims
 from mindgap.report.judge import judge, tolerance
 from mindgap.report.pages import metrics, to_html, to_markdown
 from mindgap.report.summary import broken, count_verdicts, read_summary
 from mindgap.report.tables import Tables, expected, lacking, match
+from mindgap.runtime.errors import UserError
 
 CLAIM = {
     "id": "a-gap",

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 from mindgap.shift.tables import landscape_table, minima_table, shift_grid, trend_table
 
 

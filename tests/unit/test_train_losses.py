@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 from mindgap.train.amend import Amendment, fit_amendment
 from mindgap.train.augment import crop_and_resize, flip_and_crop, leave_out_words
 from mindgap.train.batches import Batches, wrong_partners
@@ -119,7 +119,10 @@ def test_procrustes_turns_and_closes_the_gap_of_two_cones():
     x, y = cones()
     amendment = fit_amendment("procrustes", x, y)
     turn = amendment.turn.double()
-    torch.testing.assert_close(turn @ turn.T, torch.eye(12, dtype=torch.float64), atol=1e-6, rtol=0)
+    # The turn is kept as float32: 12 products, each with two entries rounded, make 24 * 2**-24.
+    torch.testing.assert_close(
+        turn @ turn.T, torch.eye(12, dtype=torch.float64), atol=1.5e-6, rtol=0
+    )
     _, turned = amendment(x, y)
     means = [z.mean(0) for z in (x, y, turned)]
     gap = (means[0] - means[2]).norm()

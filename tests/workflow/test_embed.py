@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from mindgap.embed.store import load_embeddings
+from tests.bounds import NETWORK
 from tests.checkpoints import make_checkpoint
 
 OPTIONS = (
@@ -126,7 +127,7 @@ def test_shards_and_whole_agree(run, house):
     one = load_embeddings(house.path / target)
     joined = load_embeddings(run / "embeddings/fetched/shapes.safetensors")
     for modality in ("image", "text"):
-        np.testing.assert_allclose(one.rows[modality], joined.rows[modality], atol=1e-5)
+        np.testing.assert_allclose(one.rows[modality], joined.rows[modality], atol=NETWORK)
         np.testing.assert_array_equal(one.index(modality), joined.index(modality))
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-LIMITS = {"Snakefile": 50, "rules/*.smk": 150, "scripts/*.py": 60, "src/mindgap/**/*.py": 300}
+LIMITS = {"Snakefile": 50, "rules/*.smk": 200, "scripts/*.py": 60, "src/mindgap/**/*.py": 300}
 
 
 def test_file_lengths(root):
@@ -23,7 +23,8 @@ def test_no_large_file_and_no_result_is_tracked(root):
     for name in names.splitlines():
         assert not name.startswith(("results/", "data/", ".snakemake/")), name
         if (root / name).exists():
-            assert (root / name).stat().st_size <= 500_000, name
+            shipped = name.startswith("resources/mind-the-gap-features/")
+            assert shipped or (root / name).stat().st_size <= 500_000, name
 
 
 def test_each_script_has_its_rule(root):

@@ -5,6 +5,8 @@ import shutil
 import pandas as pd
 import pytest
 
+from tests.bounds import UNIT
+
 CONFIG = """
 run: small
 select:
@@ -63,10 +65,10 @@ def test_trainings_end_in_tables_figures_and_a_model(trained):
     assert effects["estimate"].iloc[2] == pytest.approx((amended - plain).mean())
     steps = pd.read_csv(results / "train/trajectories.csv")
     start = steps[steps["training"] == "temperature_100_s0"].iloc[0]
-    assert start["gap"] == pytest.approx(table.loc["clip_small_s0", "gap"], abs=1e-6)
+    assert start["gap"] == pytest.approx(table.loc["clip_small_s0", "gap"], abs=UNIT)
     # The trained checkpoint is embedded and measured like any other model, to the same gap.
     gap = pd.read_csv(results / "gap/gap.csv").set_index("dataset")
-    assert gap.loc["held_out", "gap"] == pytest.approx(table.loc["clip_small_s0", "gap"], abs=1e-5)
+    assert gap.loc["held_out", "gap"] == pytest.approx(table.loc["clip_small_s0", "gap"], abs=UNIT)
     for name in ("trajectories", "trainings"):
         assert (results / f"figures/{name}.png").stat().st_size > 10_000
 
@@ -98,7 +100,7 @@ def test_a_training_goes_on_from_a_folder_of_ones_own(trained):
     steps = pd.read_csv(trained.path / "results/again/train/parts/tuned_s0.trajectory.csv")
     table = pd.read_csv(trained.path / "results/small/train/trainings.csv").set_index("training")
     gap = table.loc["clip_small_s0", "gap"]
-    assert steps["gap"].iloc[0] == pytest.approx(gap, abs=1e-6)
+    assert steps["gap"].iloc[0] == pytest.approx(gap, abs=UNIT)
     (mine / "config.json").unlink()
     done = trained.snakemake("on.yaml", "-n", "--forceall", check=False)
     assert "error: " in done.both

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 Inputs = dict[str, torch.Tensor]
 

@@ -21,8 +21,8 @@ from mindgap.codebook.share import carry_back, gather
 from mindgap.codebook.sides import Job, Sides, load_sides
 from mindgap.codebook.store import leave
 from mindgap.embed.device import choose_device
-from mindgap.errors import UserError
-from mindgap.files import sha256, write_text
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import sha256, write_text
 from mindgap.train.batches import Batches
 from mindgap.train.parallel import Group, join_group
 from mindgap.train.trainer import Recipe, make_optimiser, run_steps

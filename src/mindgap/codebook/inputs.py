@@ -15,7 +15,7 @@ from tqdm import tqdm
 from mindgap.data.medium import BadItem
 from mindgap.data.pairs import count_rows, read_pairs
 from mindgap.embed.decode import decode_frames, decode_picture, decode_sound
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 QUIET = 1e-6  # added to mel energies before the log
 

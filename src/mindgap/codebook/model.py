@@ -11,7 +11,7 @@ from mindgap.codebook.assign import assign
 from mindgap.codebook.encoders import Inputs, make_encoder
 from mindgap.codebook.losses import code_matching, masked_margin
 from mindgap.codebook.others import make_quantiser
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 
 @dataclass(frozen=True)

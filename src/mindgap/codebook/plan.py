@@ -7,7 +7,7 @@ from typing import Any
 
 from mindgap.config import merge
 from mindgap.data.definitions import modalities
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 ROLES = ("train", "test")
 _TASK = ("train", "test", "arrays", "variants", "seeds")  # what is no option of a training

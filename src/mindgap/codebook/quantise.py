@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from mindgap.codebook.assign import nearest_codes
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 from mindgap.train.parallel import Group
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mindgap.codebook.inputs import Side, load_arrays, load_side
 from mindgap.data.pairs import read_pairs
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 
 @dataclass(frozen=True)

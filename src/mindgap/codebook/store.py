@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from mindgap.files import open_tensors, replacing, write_csv
+from mindgap.runtime.files import open_tensors, replacing, write_csv
 
 
 def save_codes(path: str | Path, codes: tuple[np.ndarray, np.ndarray] | None, about: dict) -> None:

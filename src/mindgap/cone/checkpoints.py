@@ -15,7 +15,7 @@ from mindgap.cone.inputs import MEAN, STD, prepare
 from mindgap.data.media import open_picture
 from mindgap.data.pairs import read_pairs
 from mindgap.embed.store import check_rows
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 
 class Checkpoint:

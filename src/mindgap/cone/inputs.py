@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mindgap.data.media import open_picture
 from mindgap.data.pairs import read_pairs
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 #: ImageNet's mean and standard deviation, with which the published notebooks prepare pictures for
 #: random networks, CLIP's too.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import betaincc, betaln, erf, expit, hyp2f1
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 #: Variance of a bias in units of 1/width: N(0, 1/width), U(+-width^-1/2), none.
 BIAS_VARIANCE = {"normal": 1.0, "uniform": 1 / 3, "none": 0.0}

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 #: Name -> activation, in place where there is such a one. Maxout is the larger of two linear
 #: layers and stands in `Networks` itself.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from mindgap.files import open_tensors, replacing
+from mindgap.runtime.files import open_tensors, replacing
 
 
 def save_towers(path: str | Path, tensors: Mapping[str, np.ndarray], about: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from scipy import stats
 
 from mindgap.cone.kernels import cosine_bound, wide_cosine
 from mindgap.cone.layers import Layers, Network, mean_cosines, member_seeds
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 
 def growth_table(

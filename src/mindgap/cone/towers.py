@@ -15,7 +15,7 @@ from mindgap.cone.inputs import Inputs
 from mindgap.cone.layers import Draws, Layers, Network
 from mindgap.embed.clip import ARCHITECTURES, initialise, random_clip
 from mindgap.embed.store import check_rows
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 #: Hidden sizes, depths, picture side.
 RESNETS = {

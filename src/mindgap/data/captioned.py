@@ -12,7 +12,7 @@ from mindgap.data.medium import BadItem, Limits
 from mindgap.data.store import MediaStore
 from mindgap.data.tables import read_records
 from mindgap.data.tars import open_tar, tar_medium
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 _TABLE = Limits(max_bytes=1024**3)  # a table of captions may be larger than a picture
 

@@ -11,8 +11,8 @@ import pooch
 import requests
 
 from mindgap.data.sources import Source
-from mindgap.errors import UserError
-from mindgap.files import replacing, sha256, write_text
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import replacing, sha256, write_text
 
 _TRIES = 3
 _TIMEOUT_S = 60

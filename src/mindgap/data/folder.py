@@ -11,7 +11,7 @@ from mindgap.data.items import Item
 from mindgap.data.medium import Limits, plain_name
 from mindgap.data.store import MediaStore
 from mindgap.data.tables import read_rows, separator_hint
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 #: Names of the table's columns, unless the configuration says otherwise.
 COLUMNS = {"file": "file", "text": "text", "label": None, "group": None}

@@ -10,8 +10,8 @@ from typing import Any
 
 from mindgap.data.items import Item
 from mindgap.data.medium import BadItem, Limits, Medium, check_size, missing
-from mindgap.errors import UserError
-from mindgap.files import sha256, write_json
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import sha256, write_json
 
 _MEDIA = ("image", "audio", "video")
 #: Columns of the set behind ours, unless the configuration says otherwise.

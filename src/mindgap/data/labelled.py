@@ -23,7 +23,7 @@ from mindgap.data.prompts import fill
 from mindgap.data.store import MediaStore
 from mindgap.data.tables import gunzip, read_records
 from mindgap.data.tars import open_tar
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 Read = tuple[int, Iterator[Item]]
 

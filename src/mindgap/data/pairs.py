@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from mindgap.data.medium import BadItem, Limits
 from mindgap.data.store import MediaStore
-from mindgap.errors import UserError
-from mindgap.files import replacing
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import replacing
 
 #: Columns that every reader knows; a set has those that apply, and may add truth columns.
 COLUMNS: dict[str, pa.DataType] = {

@@ -7,7 +7,7 @@ import itertools
 import math
 import re
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 _MOST = 1_000_000
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")

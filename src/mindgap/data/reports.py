@@ -12,7 +12,7 @@ from mindgap.data.items import Item
 from mindgap.data.medium import BadItem, Limits
 from mindgap.data.store import MediaStore
 from mindgap.data.tables import read_records, read_rows, read_text
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 _HEADING = re.compile(r"^\s*([A-Z][A-Z /&]{3,}):", re.MULTILINE)
 

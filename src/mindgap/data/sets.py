@@ -16,8 +16,8 @@ from mindgap.data.items import Item, Tally, check_items
 from mindgap.data.medium import Limits
 from mindgap.data.pairs import write_pairs
 from mindgap.data.shapes import TRUTH, shapes_batches
-from mindgap.errors import UserError
-from mindgap.files import write_csv
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import write_csv
 
 #: Options that every set with a reader knows; they are not the reader's business.
 COMMON = ("kind", "items", "skip", "seed", "failures", "keep", "files", "template", *vars(Limits()))

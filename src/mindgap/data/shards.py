@@ -13,7 +13,7 @@ from tqdm import tqdm
 from mindgap.data.items import Item
 from mindgap.data.medium import BadItem, Limits, Medium, hidden, missing
 from mindgap.data.tars import is_plain_tar, open_tar, tar_medium
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 #: Where the parts of an item stand, unless the configuration says otherwise: file extensions
 #: parted by semicolons, or a key of the item's JSON file as `json:key`.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from mindgap.data.medium import Limits, held, missing
 from mindgap.data.prompts import fill
 from mindgap.data.store import MediaStore
 from mindgap.data.tables import read_records
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 _RECORDING = re.compile(r"(\d)_([A-Za-z]+)_(\d+)\.wav$")
 

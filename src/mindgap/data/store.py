@@ -23,7 +23,7 @@ from mindgap.data.medium import (
     short,
 )
 from mindgap.data.tars import is_plain_tar, is_tar, open_tar, tar_medium
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 
 class MediaStore:

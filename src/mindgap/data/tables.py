@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 csv.field_size_limit(1 << 24)  # a report or a page of text may stand in one field
 

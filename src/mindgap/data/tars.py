@@ -18,7 +18,7 @@ from mindgap.data.medium import (
     plain_name,
     short,
 )
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 _LONGEST_HEADER = 1 << 20  # bytes of a name or of a header's notes
 

@@ -11,8 +11,8 @@ import numpy as np
 from mindgap.data.prompts import fill
 from mindgap.embed.arrays import read_array
 from mindgap.embed.store import Embeddings, load_embeddings
-from mindgap.errors import UserError
 from mindgap.gap.cosines import unit_rows
+from mindgap.runtime.errors import UserError
 
 
 @dataclass(frozen=True)

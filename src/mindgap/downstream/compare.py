@@ -12,10 +12,10 @@ from mindgap.downstream.classes import Labelled
 from mindgap.downstream.methods import UNPAIRED, Maps, all_methods
 from mindgap.downstream.mixed import Corpora, rank_everything
 from mindgap.embed.store import Embeddings
-from mindgap.errors import UserError
 from mindgap.gap.cosines import mean_cosine, unit_rows
 from mindgap.gap.measures import modality_gap, relative_gap
 from mindgap.gap.retrieval import recall
+from mindgap.runtime.errors import UserError
 
 
 @dataclass(frozen=True)

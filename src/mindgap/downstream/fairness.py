@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mindgap.downstream.significance import mcnemar, paired_interval, rate_interval
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 #: Items of the smallest group that has a rate.
 LEAST = 10

@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 Map = Callable[[np.ndarray], np.ndarray]
 Maps = tuple[Map, Map]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mindgap.data.sources import carried_places, record_of
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 #: Template of a labelled set that workflow/prompts.yaml does not know.
 TEMPLATE = "a photo of {a} {}."

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from mindgap.embed.store import load_embeddings
-from mindgap.errors import UserError
 from mindgap.gap.cosines import unit_rows
+from mindgap.runtime.errors import UserError
 from mindgap.shift.tables import shift_grid
 
 SHARES = {"both": (0.5, 0.5), "a": (1.0, 0.0), "b": (0.0, 1.0)}

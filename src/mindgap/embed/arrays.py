@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mindgap.embed.store import Embeddings, check_rows
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 _KINDS = ".npy, .npz or .safetensors"
 

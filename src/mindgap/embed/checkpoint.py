@@ -9,8 +9,8 @@ from typing import Any
 
 from mindgap.data.download import fetch
 from mindgap.data.sources import Source, checkpoint_folder
-from mindgap.errors import UserError
-from mindgap.files import replacing, sha256, write_json
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import replacing, sha256, write_json
 
 MANIFEST = "manifest.json"
 _CONFIGS = (".json", ".txt", ".model", ".jinja")

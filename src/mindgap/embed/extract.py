@@ -19,7 +19,7 @@ from mindgap.embed.encoders.base import Encoder
 from mindgap.embed.items import read_items
 from mindgap.embed.run import Runner, ahead, choose_precision, prepare
 from mindgap.embed.store import Embeddings, join, load_embeddings, save_embeddings
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from mindgap import __version__
 from mindgap.embed.checkpoint import check_checkpoint, describe_folder
 from mindgap.embed.encoders.base import Encoder
 from mindgap.embed.run import choose_precision
-from mindgap.files import sha256
+from mindgap.runtime.files import sha256
 
 
 def find_checkpoint(

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from mindgap.data.pairs import open_pairs, resolved
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 
 def read_items(

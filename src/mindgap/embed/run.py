@@ -17,7 +17,7 @@ import torch
 
 from mindgap.data.medium import BadItem
 from mindgap.embed.encoders.base import Encoder, Inputs
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 T = TypeVar("T")

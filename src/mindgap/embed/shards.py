@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from mindgap.embed.store import load_embeddings, plain_items
-from mindgap.errors import UserError
-from mindgap.files import replacing
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import replacing
 
 _SAME = ("model", "dataset", "dataset_sha256", "options", "encoder", "checkpoint", "precision")
 

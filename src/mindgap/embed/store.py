@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from mindgap.errors import UserError
-from mindgap.files import open_tensors, replacing
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import open_tensors, replacing
 
 _ITEMS = ".items"
 

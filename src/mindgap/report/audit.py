@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from mindgap.config import read_yaml
-from mindgap.files import read_csv
 from mindgap.report.cells import Cell, find_cells
 from mindgap.report.judge import judge
 from mindgap.report.mutations import Mutation, errors, scales
 from mindgap.report.parts import Summary, mutate_parts
 from mindgap.report.tables import Present, Tables
+from mindgap.runtime.files import read_csv
 
 COLUMNS = ("claim", "class", "table", "kind", "mutation", "size", "before", "after", "flips")
 _SIZED = ("scale", "condition", "curve")

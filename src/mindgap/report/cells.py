@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mindgap.errors import UserError
 from mindgap.report.tables import Present, Tables, Where, expected, lacking, match, name_row
+from mindgap.runtime.errors import UserError
 from mindgap.train.effects import t_interval
 
 _CONFIDENCE = 0.95  # of an interval over rows that are seeds

@@ -6,10 +6,10 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from mindgap.errors import UserError
 from mindgap.report.cells import Cell, find_cells
 from mindgap.report.judge import LEAST_SEEDS, judge, tolerance
 from mindgap.report.tables import Present, Tables
+from mindgap.runtime.errors import UserError
 
 FIELDS = (
     "id",

@@ -12,8 +12,6 @@ from typing import Any
 import pandas as pd
 
 from mindgap.config import read_yaml
-from mindgap.errors import UserError
-from mindgap.files import write_csv, write_json, write_text
 from mindgap.report.judge import tolerance
 from mindgap.report.rollup import (
     count_words,
@@ -22,6 +20,8 @@ from mindgap.report.rollup import (
     to_lines,
     to_markdown_table,
 )
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import write_csv, write_json, write_text
 
 _STATIC = ("id", "paper", "figure", "class", "statement", "evidence", "published")
 

@@ -18,8 +18,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mindgap.files import sha256
-from mindgap.job import read_usage
+from mindgap.runtime.files import sha256
+from mindgap.runtime.job import read_usage
 
 #: Version of the record's own format.
 SCHEMA = 1

@@ -17,18 +17,13 @@ PAPERS = {
     "MTG": "Mind the Gap (Liang et al. 2022)",
     "CMD": "Cross-Modal Discrete Representation Learning (Liu et al. 2022)",
 }
-#: Class of claims that belong to no line of a paper -> their own line.
-OTHERS = {
-    "extension": {"paper": "", "name": "Extensions", "about": "not from the papers", "file": []},
-    "self": {
-        "paper": "",
-        "name": "Misprints",
-        "about": "papers against themselves",
-        "file": ["downstream/published_rates.csv"],
-    },
+#: Classes that belong to no figure of a paper, with the name of their line and what it is about.
+_APART = {
+    "self": ("Against itself", "printed numbers, recomputed"),
+    "extension": ("Extensions", "our own questions"),
 }
 #: Lines that a screen has for the claims that are not reproduced.
-_SHOWN = 12
+_SHOWN = 13
 
 
 @dataclass(frozen=True)
@@ -71,10 +66,9 @@ class Line:
 def roll_up(
     scores: list[dict[str, Any]], figures: list[dict[str, Any]], has: Callable[[str], bool]
 ) -> list[Line]:
-    """Fold scored claims into one line per row of workflow/figures.yaml, and two for the rest.
+    """Fold scored claims into one line per row of workflow/figures.yaml.
 
-    The lines of a paper count what it measured and proved. What it prints against its own numbers,
-    where it can only disagree with itself, and what it never asked have lines of their own.
+    Claims of a paper against itself and our extensions have one line each, whatever their figure.
 
     Parameters
     ----------
@@ -87,15 +81,18 @@ def roll_up(
     """
     place = {(row["paper"], name): i for i, row in enumerate(figures) for name in row["figures"]}
     groups: dict[int, list[dict[str, Any]]] = {i: [] for i in range(len(figures))}
-    others: dict[str, list[dict[str, Any]]] = {name: [] for name in OTHERS}
+    apart: dict[str, list[dict[str, Any]]] = {name: [] for name in _APART}
     for score in scores:
+        kind = score["class"]
         at = place.get((score["paper"], score["figure"]))
-        if score["class"] in others or at is None:
-            others[score["class"] if score["class"] in others else "extension"].append(score)
-        else:
-            groups[at].append(score)
+        apart.get(kind, groups.get(at, apart["extension"])).append(score)
     lines = [_line(row, groups[i], has) for i, row in enumerate(figures) if groups[i]]
-    return lines + [_line(OTHERS[name], some, has) for name, some in others.items() if some]
+    lines += [
+        _line({"paper": "", "name": name, "about": about, "file": []}, apart[kind], has)
+        for kind, (name, about) in _APART.items()
+        if apart[kind]
+    ]
+    return lines
 
 
 def _line(row: dict[str, Any], some: list[dict[str, Any]], has: Callable[[str], bool]) -> Line:
@@ -141,19 +138,31 @@ def to_screen(
 ) -> list[str]:
     """What a run says at its end: at most 40 lines."""
     lines = roll_up(scores, figures, lambda name: (results / name).exists())
-    counts = count_words(Counter(s["verdict"] for s in scores))
-    texts = [f"{results}: {len(scores)} claims: {counts}", *to_lines(lines)]
+    answered = [s for s in scores if s["verdict"] != "not_run"]
+    texts = [f"{results}: {len(scores)} claims, {len(answered)} answered", by_class(answered)]
+    texts += to_lines(lines)
     bad = sorted(
-        (s for s in scores if s["verdict"] in ORDER[:3]),
+        (s for s in answered if s["verdict"] != "reproduced"),
         key=lambda s: (s["class"] == "self", ORDER.index(s["verdict"])),
     )
     for score in bad[:_SHOWN]:
-        itself = score["class"] == "self" and score["verdict"] == "differs"
-        verdict = "the paper disagrees with itself" if itself else score["verdict"]
+        verdict = score["verdict"]
+        if score["class"] == "self" and verdict == "differs":
+            verdict = "the paper disagrees with itself"
         texts.append(f"  {verdict}: {score['id']}: {_numbers(score)}")
     if len(bad) > _SHOWN:
         texts.append(f"  and {len(bad) - _SHOWN} more in {results / 'scorecard.md'}")
     return texts
+
+
+def by_class(scores: list[dict[str, Any]]) -> str:
+    """How many claims of each class are reproduced: `empirical 5 of 6, theory 2 of 2`."""
+    classes = dict.fromkeys(s["class"] for s in scores)
+    return "reproduced: " + ", ".join(
+        f"{name} {sum(s['verdict'] == 'reproduced' for s in some)} of {len(some)}"
+        for name in classes
+        if (some := [s for s in scores if s["class"] == name])
+    )
 
 
 def _numbers(score: dict[str, Any]) -> str:

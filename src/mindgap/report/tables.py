@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mindgap.files import read_csv
+from mindgap.runtime.files import read_csv
 
 #: Column -> value, or a list of values.
 Where = dict[str, Any]

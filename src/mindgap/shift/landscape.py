@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 from mindgap.shift.kernels import Group, group_scales
 from mindgap.shift.shifted import Pairs, Spread, Terms, one_by_one
 from mindgap.shift.sums import TileJob, panel_losses, tile_losses

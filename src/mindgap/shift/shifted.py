@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 SLICE = 512  # rows that are widened to float64 at a time
 Spread = Callable[[Callable, Iterable], list]  # an ordered map, over threads where there are any

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 if TYPE_CHECKING:
     from mindgap.shift.landscape import Landscape

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 from mindgap.train.augment import Draws
 
 

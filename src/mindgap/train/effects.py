@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 
 def t_interval(values: np.ndarray, confidence: float) -> tuple[float, float, float]:

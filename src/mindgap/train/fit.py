@@ -21,8 +21,8 @@ from mindgap.embed.device import choose_device
 from mindgap.embed.encoders.base import Adapter
 from mindgap.embed.encoders.load import load_encoder
 from mindgap.embed.history import digest
-from mindgap.errors import UserError
-from mindgap.files import replacing_files, sha256, write_text
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import replacing_files, sha256, write_text
 from mindgap.train.amend import fit_amendment
 from mindgap.train.batches import Batches, wrong_partners
 from mindgap.train.build import write_small_clip

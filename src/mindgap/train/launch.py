@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mindgap.errors import UserError
-from mindgap.files import write_json
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import write_json
 
 
 def spread(work: Any, processes: int, module: str = "mindgap.train.fit") -> Any:

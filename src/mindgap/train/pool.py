@@ -16,7 +16,7 @@ from tqdm import tqdm
 from mindgap.data.medium import BadItem
 from mindgap.data.pairs import count_rows, open_pairs, read_pairs
 from mindgap.embed.encoders.base import Adapter
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 from mindgap.train.augment import Draws
 
 IN_MEMORY = 1 << 31  # bytes of pictures that are held in memory; more go to a file

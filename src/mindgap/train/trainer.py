@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from mindgap.errors import UserError
-from mindgap.files import full_disk, replacing
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import full_disk, replacing
 from mindgap.train.batches import Batches
 from mindgap.train.dual import Dual, trims
 from mindgap.train.measure import grid

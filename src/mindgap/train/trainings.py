@@ -10,7 +10,7 @@ from typing import Any
 
 from mindgap.config import encoder_options
 from mindgap.data.sources import manifest
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 
 from mindgap.embed.decode import decode_picture
 from mindgap.embed.pixels import Pixels
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 Inputs = dict[str, torch.Tensor]
 #: For all loaders of the library: no network, and no code that a checkpoint brings along.

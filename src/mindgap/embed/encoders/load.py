@@ -13,7 +13,7 @@ from mindgap.embed.encoders.base import LOCAL, Adapter, Encoder
 from mindgap.embed.encoders.dual import Align, AltClip, ChineseClip, Clip, Flava, Siglip, Siglip2
 from mindgap.embed.encoders.moving import Clap, Xclip
 from mindgap.embed.encoders.towers import Bert, ResNet, Vit
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 #: `model_type` of a checkpoint's config.json -> adapter. A new family is one line and one class.
 ADAPTERS: dict[str, type[Adapter]] = {

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from mindgap.errors import UserError
-from mindgap.files import name_full_disk
+from mindgap.runtime.errors import UserError
+from mindgap.runtime.files import name_full_disk
 
 
 def run(main: Callable[[Any], None], job: Any) -> None:

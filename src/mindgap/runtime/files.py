@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from mindgap.errors import UserError
+from mindgap.runtime.errors import UserError
 
 
 @contextmanager
