@@ -269,3 +269,12 @@ def test_effects_are_differences_of_seeds_and_moves_over_the_steps():
     assert found.loc["plain at its end minus its start", "estimate"] == pytest.approx(-0.85)
     moved = found.loc["turned at its end minus its start"]
     assert (moved["estimate"], moved["low"], moved["high"]) == pytest.approx((0.1, 0.1, 0.1))
+
+
+def test_a_measure_that_does_not_change_has_no_order():
+    finals = pd.DataFrame({"definition": "hot", "seed": 0, "scale": [1, 10, 100]})
+    experiment = {"heat": {"trainings": ["hot"], "over": "scale", "measure": "gap"}}
+    for gaps, tau in (([0.1, 0.2, 0.3], 1), ([0.3, 0.2, 0.1], -1), ([0.2, 0.2, 0.2], 0)):
+        table = finals.assign(gap=gaps, gap_low=gaps, gap_high=gaps)
+        found = measure_effects(table, experiment, 0.95).set_index("effect")
+        assert found.loc["Kendall's tau with scale", "estimate"] == pytest.approx(tau)
