@@ -159,7 +159,7 @@ def test_a_run_fits_on_a_screen(smoke):
     text = smoke.first.both
     for chapter in ("data", "embed", "gap", "cone", "shift", "train", "downstream", "codebook"):
         assert len(re.findall(rf"^\[ *\d+ of \d+ jobs, .*\] {chapter}: .*\?$", text, re.M)) == 1
-    assert f"results/smoke: {len(scores)} claims: " in text
+    assert f"results/smoke: {len(scores)} claims, " in text
     assert "report: results/smoke/report.html" in lines
     (log,) = re.findall(r"^log of the run: (.*)$", text, re.M)
     assert (smoke.path / log).read_text().count("Finished jobid") > 70
