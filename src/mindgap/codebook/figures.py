@@ -49,7 +49,8 @@ def _points(axis: Any, own: pd.DataFrame, column: str, colour: str, shift: float
             at = place + shift
             axis.plot(np.full(len(values), at), values, "o", ms=3.5, color=colour, alpha=0.7)
             axis.plot([at - 0.1, at + 0.1], [values.mean()] * 2, color=colour, lw=2)
-    axis.set_xticks(range(len(variants)), variants, rotation=20 if len(variants) > 4 else 0)
+    names = [variant.replace("_", "\n") for variant in variants]
+    axis.set_xticks(range(len(variants)), names, rotation=20 if len(variants) > 4 else 0)
     axis.set_xlim(-0.5, len(variants) - 0.5)
 
 
