@@ -35,7 +35,6 @@ SMALL = {
     "sets": 2,
     "max_pairs": 30,
     "seeds": [0],
-    "variants": ["continuous", "both", "matched", "discrete", "published", "published_unmatched"],
 }
 
 
