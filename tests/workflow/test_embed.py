@@ -137,7 +137,7 @@ def test_a_changed_checkpoint_embeds_again(run, house):
     try:
         config.write_text(json.dumps({**json.loads(old), "remark": 1}))
         plan = house.plan("many.yaml")
-        assert plan == {"embed_pairs": 2, "join_shards": 1, "record_run": 1}
+        assert plan == {"embed_pairs": 2, "join_shards": 1, "record_run": 1, "check_scorecard": 1}
     finally:
         config.write_text(old)
 

@@ -193,7 +193,7 @@ def test_results_of_an_older_version_are_made_again(smoke):
     assert "SCHEMA = 1\n" in old
     try:
         path.write_text(old.replace("SCHEMA = 1\n", "SCHEMA = 2\n"))
-        assert smoke.plan(SMOKE) == {"record_run": 1}
+        assert smoke.plan(SMOKE) == {"record_run": 1, "check_scorecard": 1}
         done = smoke.run(
             sys.executable, "-m", "mindgap.report.record", "results/smoke", check=False
         )
