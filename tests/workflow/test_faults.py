@@ -164,7 +164,7 @@ def test_a_second_run_on_the_same_results_is_refused(broken):
         ("embeddings/tiny_random_s0/shapes.safetensors", "is not a readable safetensors file"),
         ("gap/parts/tiny_random_s0/shapes.gap.csv", "ends in the middle of a line"),
         ("train/parts/temperature_1_s0.final.csv", "ends in the middle of a line"),
-        ("gap/projection.csv", "ends in the middle of a line"),
+        ("gap/parts/encoders.projection.csv", "ends in the middle of a line"),
         ("cone/histograms.csv", "ends in the middle of a line"),
     ],
 )

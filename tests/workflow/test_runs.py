@@ -165,7 +165,7 @@ def test_a_run_fits_on_a_screen(smoke):
     assert (smoke.path / log).read_text().count("Finished jobid") > 70
     # What it folds up adds up, in every form of the scorecard.
     reproduced = sum(score["verdict"] == "reproduced" for score in scores)
-    folded = re.findall(r"^  \S [A-Z].*?(\d+) of \d+ ", text, re.M)
+    folded = re.findall(r"^  \S [A-Z].*?(\d+) of \d+(?: |$)", text, re.M)
     assert sum(map(int, folded)) == reproduced
     for name in ("scorecard.md", "scorecard.html", "scorecard.rst"):
         assert "the cone effect" in (results / name).read_text()
@@ -201,7 +201,7 @@ def test_file_times_decide_nothing(smoke):
                 **CODED,
                 "embed_pairs": 1,
                 "sweep_shift": 1,
-                "collect_tables": 11,
+                "collect_tables": 12,
             },
         ),
         ("src/mindgap/runtime/files.py", {}),
@@ -233,7 +233,7 @@ def test_file_times_decide_nothing(smoke):
                 "measure_cones": 1,
                 "plot_cone": 4,
                 "sweep_shift": 3,
-                "collect_tables": 11,
+                "collect_tables": 12,
             },
         ),
     ],
@@ -257,7 +257,7 @@ def test_an_edit_reruns_its_dependants_only(smoke, file, expected):
         (("  bootstrap: 100", "  bootstrap: 120"), {**GAP_AND_AFTER, "save_config": 1}),
         (
             ("neighbours: 5", "neighbours: 6"),
-            {"project_pairs": 1, "plot_projection": 2, "save_config": 1},
+            {"project_pairs": 1, "collect_tables": 1, "plot_projection": 2, "save_config": 1},
         ),
         (
             ("few: 2", "few: 1"),
@@ -346,7 +346,9 @@ def test_dvc_repro_records_the_run_and_then_does_nothing(smoke):
     assert "Nothing to be done" in smoke.run("dvc", "repro").both
     assert "Stage 'snakemake' didn't change" in smoke.run("dvc", "repro").both
     shown = json.loads(smoke.run("dvc", "metrics", "show", "--json").stdout)
-    assert shown[""]["data"]["results/smoke/metrics.json"]["data"]["claims"]["differs"] == 4
+    metrics = json.loads((smoke.path / "results/smoke/metrics.json").read_text())
+    assert metrics["claims"]["differs"] > 0
+    assert shown[""]["data"]["results/smoke/metrics.json"]["data"]["claims"] == metrics["claims"]
     plots = json.loads(smoke.run("dvc", "plots", "show", "--json").stdout)["data"]
     values = plots["gap by model and data set"][0]["content"]["data"]["values"]
     assert len(values) == 3
