@@ -93,9 +93,11 @@ def run_smoke(name, folder):
     )
     (folder / f"smoke-{name}.log").write_text(done.both)
     seconds = time.monotonic() - start
-    tell(f"{name}: smoke {'finished' if done.returncode == 0 else 'FAILED'} in {seconds:.0f} s")
     if done.returncode:
+        tell(f"{name}: smoke FAILED after {seconds:.0f} s; the end of {folder}/smoke-{name}.log:")
+        tell("\n".join(f"  {line}" for line in done.both.splitlines()[-8:]))
         return None
+    tell(f"{name}: smoke finished in {seconds:.0f} s")
     results = house.path / "results/smoke"
     scores = {s["id"]: s for s in json.loads((results / "scorecard.json").read_text())}
     sums = {
