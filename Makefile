@@ -13,7 +13,7 @@ ARGS   ?=
 RUN     = $$($(BIN)/python -m mindgap.overlay "$$CONFIG")
 PINS   := requirements.lock pyproject.toml
 
-.PHONY: help setup reproduce report scorecard plan audit check push pull test test-faults test-slurm test-remotes test-numerics lint format lock clean
+.PHONY: help setup reproduce report scorecard plan audit check push pull quick test test-all test-faults test-slurm test-remotes test-numerics lint format lock clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -58,8 +58,16 @@ plan: setup  ## what a run would download, compute and store: make plan [CONFIG=
 scorecard: setup  ## one scorecard over all finished runs: results/scorecard.md
 	@$(BIN)/python -m mindgap.report.joined
 
-test: setup lint  ## lint, format, unit, golden and workflow tests
-	@$(BIN)/python -m pytest
+# Tests that share a run stay on one worker (tests/conftest.py).
+PYTEST  = $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+quick: setup lint  ## lint, format and unit tests (2 min)
+	@$(PYTEST) tests/unit
+
+test: setup lint  ## lint, format, unit, golden and workflow tests (15 min)
+	@$(PYTEST)
+
+test-all: test test-numerics test-faults test-remotes test-slurm  ## every test there is (90 min, as root)
 
 test-faults: setup  ## 20 kills at random moments, full disks (as root)
 	@KILLS=20 $(BIN)/python -m pytest tests/workflow/test_faults.py

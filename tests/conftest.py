@@ -40,6 +40,13 @@ def published(root):
     return find
 
 
+def pytest_collection_modifyitems(items):
+    """Keep together what shares a fixture: a worker takes a file, or all tests on the smoke run."""
+    for item in items:
+        shared = "smoke" if "smoke" in item.fixturenames else item.path.name
+        item.add_marker(pytest.mark.xdist_group(shared))
+
+
 def make_clouds(n, d, seed=0, gap=1.0, noise=0.3):
     """Two clouds of paired, unnormalised float32 rows around different centres."""
     rng = np.random.default_rng(seed)

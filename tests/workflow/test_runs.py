@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -334,15 +335,30 @@ def test_dvc_outs_are_the_outputs_of_the_workflow(smoke):
             assert file.is_dir() or name.as_posix() in made or beside, file
 
 
-def test_dvc_repro_records_the_run_and_then_does_nothing(smoke):
-    for command in (["git", "init", "-q"], ["dvc", "init", "-q", "-f"]):
-        smoke.run(*command)
-    smoke.run("dvc", "config", "core.analytics", "false")
-    dvc = smoke.path / "dvc.yaml"
-    line = '  - {run: embedded, options: ""}\n'
-    assert line in dvc.read_text()
-    other = f"  - {{run: smoke, options: --configfile {SMOKE}}}\n"
-    dvc.write_text(dvc.read_text().replace(line, other))
+@pytest.fixture
+def under_dvc(smoke):
+    """The smoke run as the run of a repository under DVC, until the test has ended."""
+    dvc, kept = smoke.path / "dvc.yaml", smoke.path.with_name("kept")
+    text, config = dvc.read_text(), smoke.path / ".dvc"
+    shutil.copytree(config, kept)
+    try:
+        for command in (["git", "init", "-q"], ["dvc", "init", "-q", "-f"]):
+            smoke.run(*command)
+        smoke.run("dvc", "config", "core.analytics", "false")
+        line = '  - {run: embedded, options: ""}\n'
+        assert line in text
+        dvc.write_text(text.replace(line, f"  - {{run: smoke, options: --configfile {SMOKE}}}\n"))
+        yield smoke
+    finally:
+        for folder in (config, smoke.path / ".git"):
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.move(kept, config)
+        (smoke.path / "dvc.lock").unlink(missing_ok=True)
+        dvc.write_text(text)
+
+
+def test_dvc_repro_records_the_run_and_then_does_nothing(under_dvc):
+    smoke = under_dvc
     assert "Nothing to be done" in smoke.run("dvc", "repro").both
     assert "Stage 'snakemake' didn't change" in smoke.run("dvc", "repro").both
     shown = json.loads(smoke.run("dvc", "metrics", "show", "--json").stdout)
