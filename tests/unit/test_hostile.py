@@ -34,9 +34,9 @@ from mindgap.data.pairs import open_pairs
 from mindgap.data.patterns import expand
 from mindgap.data.tables import gunzip, read_text
 from mindgap.embed.arrays import read_array
-from mindgap.embed.checkpoint import fetch_checkpoint
 from mindgap.embed.decode import decode_frames, decode_picture
 from mindgap.embed.encoders.load import load_encoder
+from mindgap.embed.fetch import fetch_checkpoint
 from mindgap.embed.store import load_embeddings
 from mindgap.overlay import read_name
 from mindgap.runtime.errors import UserError
