@@ -28,7 +28,7 @@ from mindgap.codebook.quantise import Codebook
 
 def ours(rows, given):
     """Return a function that does one step of ours, and the codebook."""
-    book = Codebook(given.codes, given.dimension, dead=0, smoothing=1e-5).to(given.device)
+    book = Codebook(given.codes, given.dimension, dead=0).to(given.device)
     count = 2 * given.items
     items = torch.arange(count, device=given.device).repeat_interleave(given.length)
     modality = (items >= given.items).long()

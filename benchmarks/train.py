@@ -23,9 +23,10 @@ from mindgap.embed.encoders.load import load_encoder
 from mindgap.train.batches import Batches
 from mindgap.train.build import write_small_clip
 from mindgap.train.dual import Dual
+from mindgap.train.loop import make_optimiser
 from mindgap.train.parallel import Group
 from mindgap.train.pool import load_pool, read_texts
-from mindgap.train.trainer import Recipe, make_optimiser, train_step
+from mindgap.train.trainer import DualRecipe, train_step
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -101,7 +102,23 @@ def main():
         encoder = load_encoder(Path(scratch, "model"))
         pool = load_pool(pairs, encoder, given.threads, scratch)
         batches = Batches(pool.first, pool.count, given.batch, "first", np.arange(len(pool)), 0)
-        recipe = Recipe(steps=given.steps, batch=given.batch)
+        recipe = DualRecipe(
+            steps=given.steps,
+            batch=given.batch,
+            optimiser="adamw",
+            learning_rate=1e-3,
+            weight_decay=0.1,
+            betas=(0.9, 0.98),
+            epsilon=1e-6,
+            schedule="cosine",
+            warmup=0,
+            precision="auto",
+            accumulate=1,
+            temperature="learned",
+            inverse_temperature=1 / 0.07,
+            final_inverse_temperature=None,
+            largest_scale=100.0,
+        )
         runs = {
             "ours": ours(Path(scratch, "model"), pool, batches, recipe),
             "plain loop": theirs(Path(scratch, "model"), pool, batches, recipe, False),

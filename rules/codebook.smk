@@ -1,7 +1,8 @@
 """Does a shared discrete space close the gap, and can we read it?
 
-Trains two-path models with one codebook for both modalities (results/{run}/checkpoints/{task}_{variant}_s{seed}/), reads
-what their codes mean, and compares the variants of each task.
+Trains two-path models with one codebook for both modalities (results/{run}/checkpoints/{task}_{variant}_s{seed}/),
+measures what they make of held-out pairs (codebook/rows/{codebook}.safetensors), reads what their codes mean, and
+compares the variants of each task.
 """
 
 from mindgap.codebook import plan as books
@@ -9,17 +10,18 @@ from mindgap.codebook import plan as books
 READ = [name for name, one in CODEBOOKS.items() if one.discrete]
 FIGURES += books.figures_of(CODEBOOKS, config["codebook"]["shown"])
 MEASURES = ["trajectory", "final", "retrieval"]
+MEASURED = ["classes", "max_pairs", "sets", "set_items"]  # options that only the measures have
 READINGS = ["usage", "meaning", "concepts", "generalisation", "places", "agreement"]
 
 
 rule train_codebook:
-    """Train one two-path model with its codes; a restart goes on from the last good state."""
+    """Train one two-path model with its codes; a restart goes on from the last saved state."""
     input:
         unpack(lambda w: books.inputs_of(CODEBOOKS[w.codebook], RUN)),
     output:
-        **{name: f"results/{{run}}/codebook/parts/{{codebook}}.{name}.csv" for name in MEASURES},
         weights="results/{run}/checkpoints/{codebook}/model.safetensors",
         about="results/{run}/checkpoints/{codebook}/codebook.json",
+        rows="results/{run}/codebook/rows/{codebook}.safetensors",
         codes="results/{run}/codebook/parts/{codebook}.codes.safetensors",
     log:
         "results/{run}/logs/train_codebook/{codebook}.log",
@@ -36,11 +38,38 @@ rule train_codebook:
     params:
         library=library("train_codebook"),
         key=lambda w: CODEBOOKS[w.codebook].key,
-        options=lambda w: CODEBOOKS[w.codebook].options,
+        options=lambda w: without(CODEBOOKS[w.codebook].options, "save_every", "top", *MEASURED),
         arrays=lambda w: CODEBOOKS[w.codebook].arrays,
         device=config["device"],
+        # Decides no number: parameters that are functions of `threads` are no rerun trigger.
+        save_every=lambda w, threads: CODEBOOKS[w.codebook].options["save_every"],
     script:
         "../scripts/train_codebook.py"
+
+
+rule measure_codebook:
+    """Measure what a training made of held-out pairs: at its steps, at its end, in retrieval."""
+    input:
+        rows="results/{run}/codebook/rows/{codebook}.safetensors",
+        pairs=lambda w: f"results/{RUN}/pairs/{CODEBOOKS[w.codebook].datasets['test']}.parquet",
+    output:
+        **{name: f"results/{{run}}/codebook/parts/{{codebook}}.{name}.csv" for name in MEASURES},
+    log:
+        "results/{run}/logs/measure_codebook/{codebook}.log",
+    benchmark:
+        "results/{run}/benchmarks/measure_codebook/{codebook}.tsv"
+    wildcard_constraints:
+        codebook=one_of(CODEBOOKS),
+    threads: config["codebook"]["threads"]
+    resources:
+        mem_mb=memory(8),
+        runtime=240,
+    params:
+        library=library("measure_codebook"),
+        key=lambda w: CODEBOOKS[w.codebook].key,
+        options=lambda w: {k: CODEBOOKS[w.codebook].options[k] for k in ("seed", *MEASURED)},
+    script:
+        "../scripts/measure_codebook.py"
 
 
 rule read_codes:
@@ -56,13 +85,14 @@ rule read_codes:
         "results/{run}/benchmarks/read_codes/{codebook}.tsv"
     wildcard_constraints:
         codebook=one_of(READ),
+    threads: 1
     resources:
         mem_mb=memory(16),
         runtime=240,
     params:
         library=library("read_codes"),
         key=lambda w: CODEBOOKS[w.codebook].key,
-        options=lambda w: CODEBOOKS[w.codebook].options,
+        top=lambda w: CODEBOOKS[w.codebook].options["top"],
     script:
         "../scripts/read_codes.py"
 
@@ -144,7 +174,7 @@ rule plot_codes:
     localrule: True
     params:
         library=library("plot_codes"),
-        options=lambda w: CODEBOOKS[w.codebook].options,
+        inputs=lambda w: CODEBOOKS[w.codebook].options["inputs"],
         shown=config["codebook"]["codes_shown"],
         examples=config["codebook"]["examples"],
     script:

@@ -83,6 +83,11 @@ wildcard_constraints:
     dataset=one_of({*SETS, *(d for model in MODELS.values() for d in model.datasets)}),
 
 
+def without(options, *names):
+    """Options but for some: a rule has in its parameters what its result depends on."""
+    return {k: v for k, v in options.items() if k not in names}
+
+
 def trees(definition):
     """Names and sizes of the files in each folder behind a set: Snakemake sees the folder alone."""
     paths = find_files(definition).values()
@@ -151,10 +156,10 @@ def checkpoint_files(wildcards):
     return checkpoint_of(options) if kind == "encoder" else []
 
 
-def final_measures(model):
-    """Final measures of a model that this run trains, its temperature among them."""
+def own_training(model):
+    """Record of the training of a model that this run trains, its temperature among it."""
     own = MODELS[model].options.get("training") if MODELS[model].kind == "trained" else None
-    return [f"results/{RUN}/train/parts/{own}.final.csv"] if own else []
+    return [f"results/{RUN}/checkpoints/{own}/training.json"] if own else []
 
 
 def shards_of(pattern):

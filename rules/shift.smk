@@ -13,7 +13,7 @@ rule sweep_shift:
     """Sweep the loss of one model on one data set over shift and temperature."""
     input:
         embeddings="results/{run}/embeddings/{model}/{dataset}.safetensors",
-        training=lambda w: final_measures(w.model),
+        training=lambda w: own_training(w.model),
     output:
         landscape="results/{run}/shift/parts/{model}/{dataset}.landscape.csv",
         minima="results/{run}/shift/parts/{model}/{dataset}.minima.csv",

@@ -1,7 +1,8 @@
 """What do temperature and initialisation do to the gap?
 
-Trains dual encoders of this run's own, writes each as a checkpoint that the model kind `trained` names
-(results/{run}/checkpoints/{training}/), its measures over the steps, and the experiments that they make up.
+Trains dual encoders, writes each as a checkpoint that the model kind `trained` names
+(results/{run}/checkpoints/{training}/) and what it makes of held-out data at some steps
+(train/rows/{training}.safetensors), then measures these rows and compares the trainings.
 """
 
 from mindgap.train.trainings import inputs_of, zero_shot_prompts
@@ -14,15 +15,14 @@ EXPERIMENTS = {
 
 
 rule train_model:
-    """Train one dual encoder; a restart goes on from the last good state."""
+    """Train one dual encoder; a restart goes on from the last saved state."""
     input:
         unpack(lambda w: inputs_of(TRAININGS[w.training], RUN)),
     output:
         weights="results/{run}/checkpoints/{training}/model.safetensors",
         config="results/{run}/checkpoints/{training}/config.json",
         about="results/{run}/checkpoints/{training}/training.json",
-        trajectory="results/{run}/train/parts/{training}.trajectory.csv",
-        final="results/{run}/train/parts/{training}.final.csv",
+        rows="results/{run}/train/rows/{training}.safetensors",
     log:
         "results/{run}/logs/train_model/{training}.log",
     benchmark:
@@ -37,14 +37,43 @@ rule train_model:
         runtime=2880,
     params:
         library=library("train_model"),
-        options=lambda w: TRAININGS[w.training].options,
+        options=lambda w: without(
+            TRAININGS[w.training].options, "save_every", "bootstrap", "confidence"
+        ),
         definition=lambda w: TRAININGS[w.training].definition,
         sizes=lambda w: config["train"]["models"].get(TRAININGS[w.training].options["model"]),
         start=lambda w: TRAININGS[w.training].checkpoint,
         prompts=lambda w: zero_shot_prompts(TRAININGS[w.training], config, PROMPTS),
         device=config["device"],
+        # Decides no number: parameters that are functions of `threads` are no rerun trigger.
+        save_every=lambda w, threads: TRAININGS[w.training].options["save_every"],
     script:
         "../scripts/train_model.py"
+
+
+rule measure_training:
+    """Measure what a training made of held-out data at each of its steps."""
+    input:
+        rows="results/{run}/train/rows/{training}.safetensors",
+    output:
+        trajectory="results/{run}/train/parts/{training}.trajectory.csv",
+        final="results/{run}/train/parts/{training}.final.csv",
+    log:
+        "results/{run}/logs/measure_training/{training}.log",
+    benchmark:
+        "results/{run}/benchmarks/measure_training/{training}.tsv"
+    wildcard_constraints:
+        training=one_of(TRAININGS),
+    threads: config["train"]["threads"]
+    resources:
+        mem_mb=memory(8),
+        runtime=240,
+    params:
+        library=library("measure_training"),
+        options=lambda w: without(TRAININGS[w.training].options, "save_every"),
+        definition=lambda w: TRAININGS[w.training].definition,
+    script:
+        "../scripts/measure_training.py"
 
 
 rule compare_trainings:

@@ -3,7 +3,7 @@
 import logging
 import os
 
-from mindgap.embed.checkpoint import fetch_checkpoint
+from mindgap.embed.fetch import fetch_checkpoint
 from mindgap.runtime.job import run
 
 

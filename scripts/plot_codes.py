@@ -15,7 +15,7 @@ def main(job):
     chosen = choose_codes(read_csv(job.input.concepts), params.shown)
     found = find_examples(codes, chosen, params.examples)
     media = [
-        read_media(job.input.pairs, about["kinds"][modality], found[side], params.options["inputs"])
+        read_media(job.input.pairs, about["kinds"][modality], found[side], params.inputs)
         for side, modality in enumerate(about["modalities"])
     ]
     meaning = read_csv(job.input.meaning)

@@ -22,9 +22,9 @@ from mindgap.runtime.job import run
 
 def main(job):
     """Write usage, meaning, concepts, generalisation, places and agreement."""
-    key, options, pairs = job.params.key, job.params.options, job.input.pairs
+    key, seed, pairs = job.params.key, job.params.key["seed"], job.input.pairs
     codes, about = read_codes(job.input.codes)
-    size, seed = about["size"], options["seed"]
+    size = about["size"]
     columns = concept_columns(open_pairs(pairs).schema_arrow.names)
     concepts = read_concepts(pairs, columns, about["modalities"])
     named = name_codes(tuple(present(side, size) for side in codes), concepts, seed)
@@ -40,7 +40,7 @@ def main(job):
         places = pd.concat(parts, ignore_index=True) if parts else places
     tables = {
         "usage": pd.DataFrame(usage_table(*codes, size)),
-        "meaning": describe_codes(codes, concepts, size, options["top"]),
+        "meaning": describe_codes(codes, concepts, size, job.params.top),
         "concepts": named,
         "generalisation": pd.DataFrame(generalise(codes, classes, size, seed)),
         "places": places,

@@ -1,13 +1,15 @@
 """Sweep the contrastive loss of one model on one data set over shift and temperature."""
 
+import json
 import logging
+from pathlib import Path
 
 import pandas as pd
 
 from mindgap.embed.store import check_pairs, load_embeddings
 from mindgap.gap.cosines import unit_rows
 from mindgap.runtime.errors import UserError
-from mindgap.runtime.files import read_csv, write_csv
+from mindgap.runtime.files import write_csv
 from mindgap.runtime.job import run
 from mindgap.shift.landscape import landscape
 from mindgap.shift.tables import landscape_table, minima_table, shift_grid, trend_table
@@ -17,7 +19,7 @@ def main(job):
     """Write the points, the minima and the trends of every selected landscape."""
     embeddings = load_embeddings(job.input.embeddings)
     # The temperature that a model of this run has at its end; others are not known to have one.
-    learned = [scale for path in job.input.training for scale in read_csv(path)["logit_scale"]]
+    learned = [json.loads(Path(path).read_text())["logit_scale"] for path in job.input.training]
     check_pairs(embeddings, job.wildcards.model)
     x, y = (unit_rows(embeddings.first(modality)) for modality in embeddings.rows)
     tables = {name: [] for name in job.output.keys()}  # noqa: SIM118

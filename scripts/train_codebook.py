@@ -1,38 +1,27 @@
 """Train one codebook."""
 
-import logging
-from pathlib import Path
-
-from mindgap.codebook.fit import fit
-from mindgap.codebook.sides import Job
-from mindgap.codebook.store import leave
-from mindgap.runtime.files import read_csv
+from mindgap.codebook.fit import CodebookJob
 from mindgap.runtime.job import run
-from mindgap.train.launch import spread
+from mindgap.train.job import launch
 
 
 def main(job):
-    """Train, and write checkpoint, held-out codes and measures."""
-    params, folder = job.params, Path(job.output.weights).parent
-    state = folder.with_name(f".{folder.name}.state")
-    work = Job(
-        params.options,
-        {role: str(job.input[role]) for role in ("train", "test")},
-        params.arrays,
-        str(state),
-        params.device,
-        max(1, job.threads // params.options["processes"]),
-        {name: str(path) for name, path in job.output.items()},
-        {"codebook": job.wildcards.codebook, **params.key},
+    """Train, and write the checkpoint, the held-out rows and the codes at the end."""
+    params = job.params
+    launch(
+        CodebookJob(
+            options=params.options,
+            pairs={role: str(job.input[role]) for role in ("train", "test")},
+            weights=str(job.output.weights),
+            rows=str(job.output.rows),
+            codes=str(job.output.codes),
+            about={"codebook": job.wildcards.codebook, **params.key},
+            arrays=params.arrays,
+            device=params.device,
+            threads=max(1, job.threads // params.options["processes"]),
+            save_every=params.save_every,
+        )
     )
-    if params.options["processes"] > 1:
-        spread(work, params.options["processes"], "mindgap.codebook.fit")
-    else:
-        leave(fit(work), work)
-    for path in (state, Path(f"{state}.key")):
-        path.unlink(missing_ok=True)
-    end = read_csv(job.output.final).iloc[0]
-    logging.info("gap %.4f, R@1 %.4f", end["gap"], end["recall_at_1_ab"])
 
 
 if __name__ == "__main__":

@@ -1,57 +1,40 @@
-"""Train one model."""
+"""Train one dual encoder."""
 
-import logging
 from pathlib import Path
 
-import pandas as pd
-
 from mindgap.embed.checkpoint import MANIFEST, check_checkpoint
-from mindgap.runtime.files import write_csv, write_json
 from mindgap.runtime.job import run
-from mindgap.train.fit import Job, fit
-from mindgap.train.launch import spread
+from mindgap.train.fit import DualJob
+from mindgap.train.job import launch
+
+ROLES = ("train", "test", "zero_shot")
 
 
 def main(job):
-    """Train, and write checkpoint, trajectory and final measures."""
-    options, params = job.params.options, job.params
-    folder = Path(job.output.weights).parent
-    state = folder.with_name(f".{folder.name}.state")
-    given = dict(job.input.items())
-    start = None
-    if "start" in given:
-        files = [given["start"]] if isinstance(given["start"], str) else given["start"]
-        start = str(Path(files[0]).parent)
-        if Path(files[0]).name == MANIFEST:
-            check_checkpoint(files[0])
-    roles = ("train", "test", "zero_shot")
-    work = Job(
-        options,
-        params.sizes,
-        {role: str(given[role]) for role in roles if role in given},
-        params.prompts,
-        start,
-        str(folder),
-        str(state),
-        params.device,
-        max(1, job.threads // options["processes"]),
-        (params.start or {}).get("weights", "trained"),
-        (params.start or {}).get("expect"),
+    """Train, and write the checkpoint and the held-out rows."""
+    params, given = job.params, dict(job.input.items())
+    first = [given["start"]] if isinstance(given.get("start"), str) else given.get("start")
+    start = Path(first[0]).parent if first else None
+    if start and Path(first[0]).name == MANIFEST:
+        check_checkpoint(first[0])
+    origin = params.start or {}
+    launch(
+        DualJob(
+            options=params.options,
+            pairs={role: str(given[role]) for role in ROLES if role in given},
+            weights=str(job.output.weights),
+            rows=str(job.output.rows),
+            about={"training": job.wildcards.training, "definition": params.definition},
+            device=params.device,
+            threads=max(1, job.threads // params.options["processes"]),
+            save_every=params.save_every,
+            sizes=params.sizes,
+            prompts=params.prompts,
+            start=start and str(start),
+            random=origin.get("weights") == "random",
+            expect=origin.get("expect"),
+        )
     )
-    if options["processes"] > 1:
-        rows, final = spread(work, options["processes"])
-    else:
-        rows, final = fit(work)
-    key = {"training": job.wildcards.training, "definition": params.definition}
-    facts = {k: v for k, v in options.items() if not isinstance(v, (list, dict))}
-    write_csv(
-        job.output.trajectory, pd.DataFrame([{**key, "seed": options["seed"], **r} for r in rows])
-    )
-    write_csv(job.output.final, pd.DataFrame([{**key, **facts, **final}]))
-    write_json(job.output.about, {**key, "start": work.start, "options": options})
-    for path in (state, Path(f"{state}.key")):
-        path.unlink(missing_ok=True)
-    logging.info("gap %.4f, R@1 %.4f", final["gap"], final["recall_at_1_ab"])
 
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@
 import pandas as pd
 import pytest
 
-from mindgap.codebook.fit import Job, fit
+from mindgap.codebook.fit import CodebookJob
+from mindgap.codebook.measure import measure_codebook
 from mindgap.codebook.plan import expand_codebooks
+from mindgap.codebook.store import read_column
 from mindgap.config import merge, read_yaml
+from mindgap.train.job import launch
 from tests.samples import build, prompts_of
 
 
@@ -31,8 +34,12 @@ def test_written_digits_find_spoken_ones(mirror, root, tmp_path):
     assert not speakers["train"] & speakers["test"]
     one = expand_codebooks(config)["digits_matched_s0"]
     options = {**one.options, "steps": 150, "start": 50}
-    result = fit(Job(options, pairs, {}, str(tmp_path / "one.state")))
-    table = pd.DataFrame(result.retrieval).set_index(["vector", "level"])
+    files = {
+        name: str(tmp_path / f"one/{name}.safetensors") for name in ("weights", "rows", "codes")
+    }
+    launch(CodebookJob(options=options, pairs=pairs, about={}, **files))
+    found = measure_codebook(files["rows"], read_column(pairs["test"], "label"), options)
+    table = pd.DataFrame(found["retrieval"]).set_index(["vector", "level"])
     # The whole training, four times the pictures and nearly three times the steps, comes to 0.9.
     assert table.loc[("final", "class"), "recall_at_1_ab"] > 0.5
-    assert result.final[0]["shared"] > 0.2
+    assert found["final"][0]["shared"] > 0.2

@@ -1,25 +1,29 @@
 """Encoders, both paths and training: padding, gradients, restarts, what is refused."""
 
-import copy
-from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.numpy import load_file
+from safetensors.torch import load_file as load_weights
 
-from mindgap.codebook import fit as fitting
 from mindgap.codebook.encoders import Cells, Features, Frames, Words
-from mindgap.codebook.fit import Job, fit
+from mindgap.codebook.fit import CodebookJob, Trainer
 from mindgap.codebook.inputs import load_arrays, load_side, log_mel
+from mindgap.codebook.measure import measure_codebook
 from mindgap.codebook.model import TwoPaths, pool
 from mindgap.codebook.plan import expand_codebooks
-from mindgap.codebook.store import leave, load_model, read_codes, save_codes, save_model
+from mindgap.codebook.sides import load_sides
+from mindgap.codebook.store import read_codes, read_column
 from mindgap.config import merge, read_yaml
 from mindgap.data.sets import build_pairs
 from mindgap.runtime.errors import UserError
-from mindgap.runtime.files import read_csv, write_text
-from mindgap.train.launch import spread
+from mindgap.runtime.files import write_text
+from mindgap.train.job import launch
+from mindgap.train.parallel import Group
+from mindgap.train.rows import save_tensors
 from tests.bounds import NETWORK
 
 SMALL = {
@@ -216,17 +220,15 @@ def test_random_codes_are_those_of_the_seed(root, pairs, tmp_path):
     """No k-means: the codes are where they were drawn until tokens move them."""
     more = {"initial_codes": "random", "start": 3, "dead": 0, "seeds": [0]}
     codes = make_model(pairs, root)
-    before = run(root, pairs, tmp_path, "before", steps=3, **more).model
-    assert not before.started
-    assert torch.equal(before.quantiser.vectors, codes.quantiser.vectors)
-    after = run(root, pairs, tmp_path, "after", steps=4, **more).model
-    assert after.started
-    moved = (after.quantiser.vectors != codes.quantiser.vectors).any(1)
-    assert int(moved.sum()) > 0
-    idle = after.quantiser.counts < 0.9901  # 0.99, the decay, where no token came
-    torch.testing.assert_close(
-        after.quantiser.vectors[idle], codes.quantiser.vectors[idle], rtol=1e-5, atol=1e-6
-    )
+    before = run(root, pairs, tmp_path, "before", steps=3, **more).weights
+    assert not before["started"]
+    assert torch.equal(before["quantiser.vectors"], codes.quantiser.vectors)
+    after = run(root, pairs, tmp_path, "after", steps=4, **more).weights
+    assert after["started"]
+    vectors = after["quantiser.vectors"]
+    assert int((vectors != codes.quantiser.vectors).any(1).sum()) > 0
+    idle = after["quantiser.counts"] < 0.9901  # 0.99, the decay, where no token came
+    torch.testing.assert_close(vectors[idle], codes.quantiser.vectors[idle], rtol=1e-5, atol=1e-6)
 
 
 def test_code_matching_trains_the_projection_and_not_the_heads(pairs, root):
@@ -279,32 +281,44 @@ def test_arrays_of_ones_own_are_checked(tmp_path):
             load_arrays(tmp_path / f"{name}.npz")
 
 
-def run(root, pairs, folder, name, **more):
-    variant = more.pop("variant", "matched")
-    return fit(Job(options(root, variant, **more), pairs, {}, str(folder / f"{name}.state")))
+def make_job(given, pairs, folder, name="one", **more):
+    place = folder / name
+    return CodebookJob(
+        options=given,
+        pairs=pairs,
+        weights=str(place / "model/model.safetensors"),
+        rows=str(place / "rows.safetensors"),
+        codes=str(place / "codes.safetensors"),
+        about={"book": name},
+        device="cpu",
+        **more,
+    )
+
+
+def result(job):
+    """Train; the weights, the codes with the facts beside them, and the tables."""
+    launch(job)
+    given = job.options
+    labels = read_column(job.pairs["test"], "label") if given["classes"] else None
+    codes = load_file(job.codes) and read_codes(job.codes)
+    tables = measure_codebook(job.rows, labels, given)
+    return SimpleNamespace(weights=load_weights(job.weights), codes=codes, **tables)
+
+
+def run(root, pairs, folder, name="one", save_every=30.0, **more):
+    given = options(root, more.pop("variant", "matched"), **more)
+    return result(make_job(given, pairs, folder, name, save_every=save_every))
 
 
 def test_two_processes_are_one(root, pairs, tmp_path, monkeypatch):
     """Encoders see half of each batch; statistics, codes and loss are those of the whole one."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    given = options(root, "matched", steps=6, clip=0.1)
-    names = ("trajectory", "final", "retrieval", "codes", "weights")
-    jobs = []
-    for count in (1, 2):
-        folder = tmp_path / str(count)
-        folder.mkdir()
-        outputs = {name: str(folder / f"{name}.csv") for name in names}
-        outputs["weights"] = str(folder / "model/model.safetensors")
-        jobs.append(Job(given, pairs, {}, str(folder / "a.state"), "cpu", 1, outputs, {"book": 1}))
-    leave(fit(jobs[0]), jobs[0])
-    spread(jobs[1], 2, "mindgap.codebook.fit")
+    one, two = (run(root, pairs, tmp_path, str(n), steps=6, clip=0.1, processes=n) for n in (1, 2))
     # Adam divides a gradient by its size, so that the noise of a gradient near zero moves its
     # weight by a share of the learning rate, a thousandth; the loss hardly feels such a weight.
-    one, two = (load_model(Path(job.outputs["weights"]).parent).state_dict() for job in jobs)
-    for key, value in one.items():
-        torch.testing.assert_close(two[key], value, rtol=1e-3, atol=1e-4, msg=key)
-    one, two = (read_csv(job.outputs["final"]) for job in jobs)
-    assert one["book"].eq(1).all()
+    for key, value in one.weights.items():
+        torch.testing.assert_close(two.weights[key], value, rtol=1e-3, atol=1e-4, msg=key)
+    one, two = (pd.DataFrame(found.final).set_index("vector") for found in (one, two))
     measured = ["gap", "relative_gap", "cosine_matched", "cosine_a", "cosine_b"]
     pd.testing.assert_frame_equal(one[measured], two[measured], rtol=1e-3, atol=1e-4)
     # A token between two codes may go to the other one: one code of 11 counts otherwise.
@@ -327,19 +341,32 @@ def test_a_restart_is_as_if_nothing_had_happened(root, pairs, tmp_path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         run(root, pairs, tmp_path, "cut", save_every=0)
     monkeypatch.setattr(TwoPaths, "loss", real)
-    # `save_every` is part of what makes a state, so the restart has the same.
-    resumed = run(root, pairs, tmp_path, "cut", save_every=0)
-    assert resumed.steps == whole.steps
-    assert resumed.final == whole.final
-    assert resumed.retrieval == whole.retrieval
-    for ours, theirs in zip(resumed.held.codes, whole.held.codes, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    steps, step = [], Trainer.step
+    monkeypatch.setattr(Trainer, "step", lambda self, at: steps.append(at) or step(self, at))
+    resumed = run(root, pairs, tmp_path, "cut")
+    assert steps == [7, 8, 9]
+    for name in ("trajectory", "final", "retrieval"):
+        assert getattr(resumed, name) == getattr(whole, name)
+    for name in ("model/model", "rows", "codes"):
+        one, other = (tmp_path / f"{run}/{name}.safetensors" for run in ("cut", "whole"))
+        assert one.read_bytes() == other.read_bytes()
 
 
-def test_another_option_forgets_the_state(root, pairs, tmp_path):
-    run(root, pairs, tmp_path, "one", save_every=0, steps=6)
-    found = run(root, pairs, tmp_path, "one", save_every=0, steps=5)
-    assert found.steps[-1]["step"] == 5
+def test_a_step_clips_the_gradient_and_moves_the_weights(root, pairs):
+    """With `clip` the norm of the gradient is that bound; a tiny bound does not stop Adam."""
+    for clip in (0, 1e-3):
+        given = options(root, clip=clip, start=0, initial_codes="random")
+        train = load_sides(pairs["train"], {}, given, None, 1)
+        facts = {"video": train.a.facts, "audio": train.b.facts}
+        torch.manual_seed(0)
+        trainer = Trainer(train, facts, given, torch.device("cpu"), Group())
+        before = [p.detach().clone() for p in trainer.model.parameters()]
+        trainer.step(0)
+        grads = [p.grad for p in trainer.model.parameters() if p.grad is not None]
+        norm = float(torch.linalg.vector_norm(torch.stack([g.norm() for g in grads])))
+        assert (norm == pytest.approx(1e-3, rel=1e-3)) if clip else norm > 0.1
+        moved = zip(before, trainer.model.parameters(), strict=True)
+        assert any(not torch.equal(old, new) for old, new in moved)
 
 
 @pytest.mark.parametrize(
@@ -357,28 +384,22 @@ def test_another_option_forgets_the_state(root, pairs, tmp_path):
     ],
 )
 def test_what_can_be_chosen_runs(root, pairs, tmp_path, more):
-    found = run(root, pairs, tmp_path, "state", **more)
+    found = run(root, pairs, tmp_path, **more)
     table = found.final
     assert {"gap", "relative_gap", "separability"} <= set(table[0])
     if more.get("variant") == "continuous":
-        assert found.held.codes is None
+        assert not found.codes
         assert [row["vector"] for row in table] == ["final"]
     else:
         assert "shared" in table[0]
         assert {row["vector"] for row in found.retrieval} >= {"final", "codes"}
     levels = {row["level"] for row in found.retrieval}
     assert levels == ({"item", "class"} if more.get("classes") else {"item"})
-    save_model(
-        tmp_path / "model", found.model, {"facts": found.facts, "options": found.model.options}
-    )
-    again = load_model(tmp_path / "model")
-    for key, value in found.model.state_dict().items():
-        assert torch.equal(value, again.state_dict()[key]), key
 
 
 def test_codes_travel_through_their_file(tmp_path):
     codes = tuple(np.array(z, np.int16) for z in ([[1, -1]], [[2, 3]]))
-    save_codes(tmp_path / "codes.safetensors", codes, {"size": 7})
+    save_tensors(tmp_path / "codes.safetensors", dict(zip("ab", codes, strict=True)), {"size": 7})
     found, about = read_codes(tmp_path / "codes.safetensors")
     assert about == {"size": 7}
     for ours, theirs in zip(found, codes, strict=True):
@@ -387,29 +408,35 @@ def test_codes_travel_through_their_file(tmp_path):
 
 def test_the_start_needs_enough_tokens(root, pairs, tmp_path):
     with pytest.raises(UserError, match="3000 codes, but its k-means start only"):
-        run(root, pairs, tmp_path, "state", codes=3000)
+        run(root, pairs, tmp_path, codes=3000)
 
 
 def test_an_odd_number_of_partners_is_refused(root, pairs, tmp_path):
     rows = np.ones((47, 2, 3), np.float32)
     np.savez(tmp_path / "own.npz", rows=rows)
     arrays = {"train": {"audio": str(tmp_path / "own.npz")}}
-    job = Job(options(root), pairs, arrays, str(tmp_path / "a.state"))
-    with pytest.raises(UserError, match="48 items of video stand beside 47 of audio"):
-        fit(job)
+    with pytest.raises(UserError, match="48 items of video but 47 of audio"):
+        launch(make_job(options(root), pairs, tmp_path, arrays=arrays))
 
 
-def test_a_lost_state_of_a_crash_is_not_read(root, pairs, tmp_path):
-    write_text(tmp_path / "state.state", "no state at all")
-    write_text(tmp_path / "state.state.key", "another")
-    found = run(root, pairs, tmp_path, "state", steps=5)
-    assert found.steps[-1]["step"] == 5
+def test_a_lost_state_of_another_training_is_not_read(root, pairs, tmp_path):
+    job = make_job(options(root, steps=5), pairs, tmp_path)
+    write_text(job.state.file, "no state at all")
+    write_text(job.state.folder / "key", "another")
+    assert result(job).trajectory[-1]["step"] == 5
+    assert not job.state.folder.exists()
 
 
-def test_batches_of_one(root, pairs, tmp_path):
-    """Nothing to tell apart: both losses are zero, and nothing breaks."""
-    given = options(root, "both", commitment=0, batch=1, steps=3, start=0)
-    given = copy.deepcopy(given) | {"codes": 8}
-    found = fit(Job(given, pairs, {}, str(tmp_path / "a.state")))
-    assert np.isfinite(found.final[0]["gap"])
-    assert fitting.START_TOKENS == 64
+def test_in_batches_of_one_there_is_nothing_to_tell_apart(root, pairs):
+    """Both losses are zero, and no weight moves."""
+    given = options(root, batch=1, steps=3, start=0, commitment=0, codes=8, weight_decay=0)
+    given |= {"initial_codes": "random"}
+    train = load_sides(pairs["train"], {}, given, None, 1)
+    facts = {"video": train.a.facts, "audio": train.b.facts}
+    trainer = Trainer(train, facts, given, torch.device("cpu"), Group())
+    before = [p.detach().clone() for p in trainer.model.parameters()]
+    for step in range(3):
+        assert trainer.step(step) == 0
+        assert all(p.grad is None or not p.grad.any() for p in trainer.model.parameters())
+    for old, new in zip(before, trainer.model.parameters(), strict=True):
+        assert torch.equal(old, new)

@@ -13,10 +13,10 @@ from mindgap.embed.checkpoint import (
     check_checkpoint,
     choose_files,
     describe_folder,
-    fetch_checkpoint,
 )
 from mindgap.embed.encode import make_encoder
 from mindgap.embed.encoders.load import ADAPTERS, load_encoder
+from mindgap.embed.fetch import fetch_checkpoint
 from mindgap.runtime.errors import UserError
 from tests.checkpoints import FAMILIES, make_checkpoint
 

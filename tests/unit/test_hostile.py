@@ -34,13 +34,13 @@ from mindgap.data.pairs import open_pairs
 from mindgap.data.patterns import expand
 from mindgap.data.tables import gunzip, read_text
 from mindgap.embed.arrays import read_array
-from mindgap.embed.checkpoint import fetch_checkpoint
 from mindgap.embed.decode import decode_frames, decode_picture
 from mindgap.embed.encoders.load import load_encoder
+from mindgap.embed.fetch import fetch_checkpoint
 from mindgap.embed.store import load_embeddings
 from mindgap.overlay import read_name
 from mindgap.runtime.errors import UserError
-from mindgap.train.trainer import _restore
+from mindgap.train.state import State
 from tests.samples import build, picture
 from tests.unit.test_data_shards import add
 
@@ -82,11 +82,11 @@ def test_pickled_weights_of_a_checkpoint_run_nothing(copy, trap, form):
 
 
 def test_a_pickled_state_of_a_training_runs_nothing(tmp_path, trap):
-    path = tmp_path / "a.state"
-    torch.save({"step": trap}, path)
-    assert "is not a readable state" in refused(_restore, None, None, path)
-    path.write_bytes(path.read_bytes()[:100])
-    assert "a.state is not a readable state" in refused(_restore, None, None, path)
+    state = State(tmp_path)
+    torch.save({"step": trap}, state.file)
+    assert "is not a readable state" in refused(state.restore, None, None)
+    state.file.write_bytes(state.file.read_bytes()[:100])
+    assert "last.pt is not a readable state" in refused(state.restore, None, None)
 
 
 def test_arrays_of_a_codebook_are_numbers(tmp_path, trap):

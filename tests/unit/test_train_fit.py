@@ -2,11 +2,11 @@
 
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,9 +18,17 @@ from mindgap.embed.encoders.load import load_encoder
 from mindgap.gap.cosines import unit_rows
 from mindgap.gap.measures import modality_gap
 from mindgap.runtime.errors import UserError
-from mindgap.train import trainer
-from mindgap.train.fit import Job, fit
-from mindgap.train.launch import spread
+from mindgap.train import fit as fitting
+from mindgap.train import state as states
+from mindgap.train.build import write_small_clip
+from mindgap.train.dual import Dual
+from mindgap.train.fit import DualJob
+from mindgap.train.job import launch
+from mindgap.train.loop import make_optimiser
+from mindgap.train.measure import measure_training
+from mindgap.train.parallel import Group
+from mindgap.train.pool import load_pool, read_texts
+from mindgap.train.trainer import DualRecipe
 from tests.bounds import UNIT
 from tests.samples import picture
 
@@ -42,18 +50,27 @@ COUNTED = 1.01 / 16  # one of 16 prompted pictures, or of 24 pairs, may change s
 OPTIONS = {
     "steps": 6,
     "batch": 8,
+    "accumulate": 1,
+    "processes": 1,
     "loss": "cross_entropy",
     "temperature": "learned",
     "inverse_temperature": 10.0,
+    "final_inverse_temperature": None,
+    "largest_scale": 100.0,
+    "optimiser": "adamw",
     "learning_rate": 0.01,
+    "weight_decay": 0.1,
+    "betas": [0.9, 0.98],
+    "epsilon": 1e-6,
+    "schedule": "cosine",
     "warmup": 2,
+    "precision": "auto",
     "captions": "first",
+    "augmentation": "none",
+    "word_dropout": 0.0,
     "amend": "none",
     "wrong_captions": 0.0,
     "seed": 0,
-    "save_every": 0.0,
-    "bootstrap": 100,
-    "confidence": 0.95,
 }
 
 
@@ -70,18 +87,26 @@ def pairs(tmp_path_factory):
 @pytest.fixture
 def job(pairs, tmp_path):
     def make(name="m", **options):
-        return Job(
-            {**OPTIONS, **options},
-            SIZES,
-            pairs,
-            {"template": "a {}"},
-            None,
-            str(tmp_path / name),
-            str(tmp_path / f"{name}.state"),
+        return DualJob(
+            options={**OPTIONS, **options},
+            pairs=pairs,
+            weights=str(tmp_path / name / "model.safetensors"),
+            rows=str(tmp_path / f"{name}.rows.safetensors"),
+            about={"training": name},
             device="cpu",
+            save_every=0.0,
+            sizes=SIZES,
+            prompts={"template": "a {}"},
         )
 
     return make
+
+
+def fit(job):
+    """Train, and return the measures over the steps and at the end."""
+    launch(job)
+    assert not job.state.folder.exists()
+    return measure_training(job.rows, 100, 0.95, job.options["seed"])
 
 
 def same_row(one, other):
@@ -93,8 +118,11 @@ def same_row(one, other):
 
 
 def weights(job):
-    with open(f"{job.folder}/model.safetensors", "rb") as stream:
-        return stream.read()
+    return Path(job.weights).read_bytes()
+
+
+def moved(job, to):
+    return replace(job, weights=str(Path(to) / "model.safetensors"))
 
 
 def test_a_trained_checkpoint_is_an_encoder_like_any_other(job):
@@ -108,6 +136,10 @@ def test_a_trained_checkpoint_is_an_encoder_like_any_other(job):
     assert encoder.dimension == 8
     assert encoder.facts["image_processor"]["fast"]
     assert rows[-1]["logit_scale"] == pytest.approx(float(encoder.model.logit_scale.exp()))
+    about = json.loads((one.folder / "training.json").read_text())
+    assert about["logit_scale"] == final["logit_scale"]
+    assert about["training"] == "m"
+    assert about["options"] == one.options
 
 
 @pytest.mark.parametrize("family", ["clip", "siglip", "altclip"])
@@ -120,7 +152,7 @@ def test_a_training_goes_on_from_any_dual_encoder(job, pairs, tmp_path, family):
     one = replace(job(loss=loss, steps=3, warmup=0), start=start, sizes=None)
     rows, final = fit(one)
     assert rows[-1]["loss"] < rows[0]["loss"]
-    assert weights(one) != weights(replace(one, folder=start))
+    assert weights(one) != weights(moved(one, start))
     # What was trained is what the chapter `embed` loads and measures.
     encoder = load_encoder(one.folder)
     held, _ = extract(encoder, pairs["test"], 0, 24, Work("first", 8), CPU, tmp_path, "k")
@@ -133,8 +165,8 @@ def test_an_architecture_starts_from_weights_of_each_seed(job, tmp_path):
 
     start = str(make_checkpoint("clip", tmp_path / "clip"))
     starts = [
-        fit(replace(job(f"s{seed}", steps=1, seed=seed), start=start, sizes=None, weights=how))[0]
-        for how, seed in (("trained", 0), ("trained", 1), ("random", 0), ("random", 1))
+        fit(replace(job(f"s{seed}", steps=1, seed=seed), start=start, sizes=None, random=how))[0]
+        for how, seed in ((False, 0), (False, 1), (True, 0), (True, 1))
     ]
     gaps = [rows[0]["gap"] for rows in starts]
     assert gaps[0] == gaps[1]
@@ -146,7 +178,7 @@ def test_an_architecture_starts_from_weights_of_each_seed(job, tmp_path):
     [
         ("siglip", {"amend": "procrustes"}, "ends in a linear projection"),
         ("siglip2", {}, "one of fixed resolution"),
-        ("resnet", {}, "not pictures and texts"),
+        ("resnet", {}, "only an encoder of image and text can be trained"),
     ],
 )
 def test_a_checkpoint_that_cannot_be_trained_is_refused(job, tmp_path, family, options, sentence):
@@ -165,8 +197,6 @@ def test_an_amended_start_has_less_gap(job, amend):
 
 
 def test_a_folded_turn_embeds_as_it_was_trained(job, pairs):
-    from mindgap.train.pool import load_pool
-
     one = job(amend="procrustes")
     _, final = fit(one)
     encoder = load_encoder(one.folder)
@@ -193,12 +223,12 @@ def test_a_batch_in_pieces_is_the_whole_batch(job, loss, optimiser):
 def test_two_processes_are_one(job, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     rows, final = fit(job("one", steps=3))
-    spread_rows, spread_final = spread(job("two", steps=3), 2)
-    for a, b in zip(rows, spread_rows, strict=True):
+    shared_rows, shared_final = fit(job("two", steps=3, processes=2))
+    for a, b in zip(rows, shared_rows, strict=True):
         same_row(a, b)
-    assert spread_final["gap"] == pytest.approx(final["gap"], **TRAINED)
+    assert shared_final["gap"] == pytest.approx(final["gap"], **TRAINED)
     with pytest.raises(UserError, match="one of 2 training processes failed"):
-        spread(job("large", batch=64), 2)
+        launch(job("large", batch=64, processes=2))
 
 
 def test_temperatures(job):
@@ -219,17 +249,35 @@ def test_temperatures(job):
     assert learned[-1]["logit_scale"] != pytest.approx(10)
 
 
+@pytest.mark.parametrize(("start", "bound"), [(10.0, 20.0), (30.0, 30.0)])
+def test_a_learned_scale_stays_below_its_bound(pairs, tmp_path, start, bound):
+    """The bound is the largest scale, or the scale at the start where that is larger."""
+    write_small_clip(tmp_path / "clip", read_texts(pairs["train"]), 0, SIZES)
+    encoder = load_encoder(tmp_path / "clip")
+    pool = load_pool(pairs["train"], encoder, 1, tmp_path)
+    model = Dual(encoder, "cross_entropy", "learned", start)
+    recipe = DualRecipe.of({**OPTIONS, "inverse_temperature": start, "largest_scale": 20.0})
+    optimiser, batch = make_optimiser(model, recipe), (np.arange(8), pool.first[:8], None)
+    fitting.train_step(model, optimiser, pool, batch, recipe, Group())
+    assert model.scale() == pytest.approx(start, rel=0.02)  # one step of Adam at a rate of 0.01
+    model.log_scale.data.fill_(math.log(50))
+    fitting.train_step(model, optimiser, pool, batch, recipe, Group())
+    assert model.scale() == pytest.approx(bound, rel=1e-6)
+
+
 KILL = """
 import json, os, signal, sys
-from mindgap.train import trainer
-from mindgap.train.fit import Job, fit
-step, saved = int(sys.argv[2]), trainer.save_state
-def save(model, optimiser, at, rows, path):
-    saved(model, optimiser, at, rows, path)
+from mindgap.train.fit import DualJob
+from mindgap.train.job import launch
+from mindgap.train.loop import make_optimiser
+from mindgap.train.state import State
+step, saved = int(sys.argv[2]), State.save
+def save(self, model, optimiser, at):
+    saved(self, model, optimiser, at)
     if at == step:
         os.kill(os.getpid(), signal.SIGKILL)
-trainer.save_state = save
-fit(Job(**json.loads(open(sys.argv[1]).read())))
+State.save = save
+launch(DualJob(**json.loads(open(sys.argv[1]).read())))
 """
 
 
@@ -243,10 +291,11 @@ def test_a_killed_run_goes_on_to_the_same_bytes(job, tmp_path, step):
         [sys.executable, "-c", KILL, str(spec), str(step)], capture_output=True, check=False
     )
     assert done.returncode == -signal.SIGKILL
-    assert os.path.exists(broken.state)
+    assert broken.state.last() == step
     again, again_final = fit(broken)
     assert (again, again_final) == (rows, final)
     assert weights(broken) == weights(whole)
+    assert Path(broken.rows).read_bytes() == Path(whole.rows).read_bytes()
 
 
 def test_one_seed_one_result_and_another_seed_another(job):
@@ -257,7 +306,8 @@ def test_one_seed_one_result_and_another_seed_another(job):
 
 def test_a_loss_that_is_not_a_number_names_step_and_checkpoint(job):
     with pytest.raises(
-        UserError, match=r"the loss is nan at step \d+; the last good checkpoint is"
+        UserError,
+        match=r"the loss is nan at step \d+; the last saved state, .* is that of step \d+;",
     ):
         fit(job(learning_rate=1e30, warmup=0, steps=20))
 
@@ -271,8 +321,8 @@ def test_a_full_disk_leaves_the_last_good_state(job, monkeypatch):
             raise OSError(28, "No space left on device")
         save(state, path)
 
-    monkeypatch.setattr(trainer.torch, "save", full)
-    with pytest.raises(UserError, match=r"No space left.* the last good one is that of step 2"):
+    monkeypatch.setattr(states.torch, "save", full)
+    with pytest.raises(UserError, match=r"No space left.* the last saved state is that of step 2"):
         fit(one)
     monkeypatch.undo()
     rows, _ = fit(one)
@@ -280,7 +330,7 @@ def test_a_full_disk_leaves_the_last_good_state(job, monkeypatch):
 
 
 def test_a_state_of_other_options_is_not_gone_on_from(job, monkeypatch):
-    steps, go = [], trainer.train_step
+    steps, go = [], fitting.train_step
 
     def stop_at_the_fourth(*args):
         steps.append(1)
@@ -290,10 +340,10 @@ def test_a_state_of_other_options_is_not_gone_on_from(job, monkeypatch):
 
     one = job(steps=6)
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "train_step", stop_at_the_fourth)
+        patch.setattr(fitting, "train_step", stop_at_the_fourth)
         with pytest.raises(KeyboardInterrupt):
             fit(one)
-    assert os.path.exists(one.state)
+    assert one.state.last() == 3
     other = replace(one, options={**one.options, "learning_rate": 0.02})
     assert fit(other)[0] == fit(job("fresh", learning_rate=0.02))[0]
 

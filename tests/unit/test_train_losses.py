@@ -1,6 +1,7 @@
 """Losses against sums written out, amendments against closed forms, batches against their promise."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,27 @@ from mindgap.train.amend import Amendment, fit_amendment
 from mindgap.train.augment import crop_and_resize, flip_and_crop, leave_out_words
 from mindgap.train.batches import Batches, wrong_partners
 from mindgap.train.effects import measure_effects
+from mindgap.train.loop import make_optimiser
 from mindgap.train.losses import LOSSES, MARGIN
-from mindgap.train.trainer import Recipe
+from mindgap.train.trainer import DualRecipe
+
+RECIPE = DualRecipe(
+    steps=10,
+    batch=8,
+    optimiser="adamw",
+    learning_rate=0.01,
+    weight_decay=0.1,
+    betas=(0.9, 0.98),
+    epsilon=1e-6,
+    schedule="cosine",
+    warmup=0,
+    precision="auto",
+    accumulate=1,
+    temperature="learned",
+    inverse_temperature=10.0,
+    final_inverse_temperature=None,
+    largest_scale=100.0,
+)
 
 
 def rows(n=7, d=5, seed=0):
@@ -184,12 +204,40 @@ def test_wrong_captions_are_all_wrong_and_as_many_as_asked_for():
 
 
 def test_rates_and_scales():
-    recipe = Recipe(steps=100, batch=8, learning_rate=1.0, warmup=10)
+    recipe = replace(RECIPE, steps=100, learning_rate=1.0, warmup=10)
     assert recipe.rate(0) == pytest.approx(0.1)
     assert recipe.rate(9) == recipe.rate(10) == 1.0
     assert recipe.rate(55) == pytest.approx(0.5)
-    recipe = Recipe(steps=11, batch=8, inverse_temperature=1.0, final_inverse_temperature=100.0)
+    assert replace(recipe, schedule="constant").rate(55) == 1.0
+    recipe = replace(RECIPE, steps=11, inverse_temperature=1.0, final_inverse_temperature=100.0)
     assert [recipe.scale(step) for step in (0, 5, 10, 11)] == pytest.approx([1, 10, 100, 100])
+
+
+def adam(kind, weight, gradients, recipe):
+    """Adam of one weight (Kingma and Ba 2015), with decay apart (Loshchilov and Hutter 2019) or not."""
+    m = v = 0.0
+    one, two = recipe.betas
+    for t, gradient in enumerate(gradients, 1):
+        if kind == "adam_l2":
+            gradient += recipe.weight_decay * weight
+        m, v = one * m + (1 - one) * gradient, two * v + (1 - two) * gradient**2
+        if kind == "adamw":
+            weight -= recipe.learning_rate * recipe.weight_decay * weight
+        size = math.sqrt(v / (1 - two**t)) + recipe.epsilon
+        weight -= recipe.learning_rate * m / (1 - one**t) / size
+    return weight
+
+
+@pytest.mark.parametrize("kind", ["adamw", "adam_l2"])
+def test_each_optimiser_is_its_formula(kind):
+    recipe = replace(RECIPE, optimiser=kind, betas=(0.5, 0.9), epsilon=0.3, weight_decay=0.7)
+    model, gradients = torch.nn.Linear(1, 1, bias=False), (0.2, -0.9, 0.4)
+    torch.nn.init.constant_(model.weight, 3.0)
+    optimiser = make_optimiser(model, recipe)
+    for gradient in gradients:
+        model.weight.grad = torch.full((1, 1), gradient)
+        optimiser.step()
+    assert model.weight.item() == pytest.approx(adam(kind, 3.0, gradients, recipe), rel=1e-6)
 
 
 def test_flip_and_crop():

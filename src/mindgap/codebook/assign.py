@@ -13,13 +13,6 @@ _LEAST = 1e-30  # float32 shares below this are computed anew in log space
 _ENTRIES = 1 << 19  # of a tile of distances: 2 MB, within reach of a core's cache
 
 
-def squared_distances(rows: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-    """||h||^2 - 2 h.e + ||e||^2, at least `NEAREST`: (N, V) for rows (N, D) and codes (V, D)."""
-    squares = table.square().sum(1)
-    found = torch.addmm(squares, rows, table.T, alpha=-2)
-    return found.add_(rows.square().sum(1, keepdim=True)).clamp_(min=NEAREST)
-
-
 def nearest_codes(rows: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     """Code with the least Euclidean distance to each row: int64 (N,); tiles keep memory small."""
     step = max(1, _ENTRIES // len(table))

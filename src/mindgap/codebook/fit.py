@@ -1,177 +1,162 @@
-"""Train one codebook from its options; leave its weights, its measures and the held-out codes.
-
-Called as a module by torchrun, with the path of a JSON file that holds the arguments of `fit`.
-"""
+"""Train a codebook; leave its weights, and what it makes of held-out pairs."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import sys
-from dataclasses import dataclass, fields
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
-from mindgap.codebook.measure import LIGHT_PAIRS, as_vectors, measure_held, retrieval_rows
+from mindgap.codebook.encoders import Frames
 from mindgap.codebook.model import Seen, Tokens, TwoPaths
 from mindgap.codebook.share import carry_back, gather
-from mindgap.codebook.sides import Job, Sides, load_sides
-from mindgap.codebook.store import leave
+from mindgap.codebook.sides import Sides, load_sides
 from mindgap.embed.device import choose_device
-from mindgap.runtime.errors import UserError
-from mindgap.runtime.files import sha256, write_text
+from mindgap.runtime.files import replacing, sha256, write_json
 from mindgap.train.batches import Batches
-from mindgap.train.parallel import Group, join_group
-from mindgap.train.trainer import Recipe, make_optimiser, run_steps
+from mindgap.train.job import Job
+from mindgap.train.loop import Recipe, make_optimiser, run_steps
+from mindgap.train.parallel import Group
+from mindgap.train.rows import grid, save_tensors
+from mindgap.train.state import State
 
-START_TOKENS = 64  # tokens a code that the k-means start looks at, if the batches have them
+START_TOKENS = 64  # tokens per code that the k-means start looks at, if the batches have them
 
 
-@dataclass
-class Held:
-    """What a model makes of held-out pairs.
+@dataclass(frozen=True, kw_only=True)
+class CodebookJob(Job):
+    """Training of a codebook.
 
     Attributes
     ----------
-    vectors
-        Name (final, continuous, discrete) -> float32 (2, n, d).
     codes
-        int16 (n, L) of each modality, -1 for padding; None before the start.
-    log_shares
-        log P(v|H), float32 (2, n, V), or None.
+        File for the codes of the held-out pairs at the end.
+    arrays
+        Role -> modality -> file of tokens of another encoder, in place of that medium.
     """
 
-    vectors: dict[str, np.ndarray]
-    codes: tuple[np.ndarray, np.ndarray] | None
-    log_shares: np.ndarray | None
+    codes: str
+    arrays: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def settled(self) -> list[Any]:
+        """What decides the numbers."""
+        files = [path for one in self.arrays.values() for path in one.values()]
+        return [*super().settled(), [sha256(path) for path in files]]
+
+    def train(self, state: State, group: Group) -> None:
+        """Train, and leave weights, codes and held-out rows."""
+        options, pairs, threads = self.options, self.pairs, self.threads
+        given, facts = self.arrays.get("train", {}), None
+        train_set = load_sides(pairs["train"], given, options, None, threads)
+        sides = (train_set.a, train_set.b)
+        facts = {m: s.facts for m, s in zip(options["modalities"], sides, strict=True)}
+        test_set = load_sides(pairs["test"], self.arrays.get("test", {}), options, facts, threads)
+        trainer = Trainer(train_set, facts, options, choose_device(self.device), group)
+        model, recipe = trainer.model, trainer.recipe
+
+        def look(step: int) -> dict[str, np.ndarray]:
+            return embed(model, test_set, recipe.batch, most=options["measure_items"])
+
+        run_steps(model, trainer.optimiser, recipe, trainer.step, look, state, group)
+        if group.first:
+            end = embed(model, test_set, recipe.batch, shares=True)
+            about = self._describe(model, facts)
+            state.collect(self.rows, grid(recipe.steps), end, {"size": about["size"]})
+            codes = {side: end[f"codes_{side}"] for side in "ab" if f"codes_{side}" in end}
+            save_tensors(self.codes, codes, about)
+            weights = {k: v.contiguous().cpu() for k, v in model.state_dict().items()}
+            with replacing(self.weights) as part:
+                save_file(weights, part)
+            made = {**self.about, "facts": facts, "options": options}
+            write_json(self.folder / "codebook.json", made)
+
+    def _describe(self, model: TwoPaths, facts: dict[str, Any]) -> dict[str, Any]:
+        """What is needed to read the codes."""
+        inputs = self.options["inputs"]
+        return {
+            "size": 0 if model.quantiser is None else len(model.quantiser.table()),
+            "modalities": self.options["modalities"],
+            "shapes": {m: getattr(e, "shape", ()) for m, e in model.encoders.items()},
+            "token_s": Frames.STRIDE * inputs["hop"] / inputs["rate"],
+            "kinds": {m: one["kind"] for m, one in facts.items()},
+        }
 
 
-@dataclass
-class Result:
-    """What a training leaves.
+class Trainer:
+    """A model with its data and its optimiser, which takes one step after another.
 
-    Attributes
+    Parameters
     ----------
-    model
-        The trained model.
+    train_set
+        Both modalities of the pairs to train on.
     facts
-        Modality -> what its encoder is made for; needed to use the model again.
-    steps
-        Measures over the steps: step, vector, and its measures.
-    final
-        The measures at the end, a row a vector.
-    retrieval
-        A row a vector, level and random set.
-    held
-        Vectors and codes of the held-out pairs.
+        Modality -> what its encoder is made for.
+    group
+        Processes that share each batch.
     """
 
-    model: TwoPaths
-    facts: dict[str, Any]
-    steps: list[dict[str, Any]]
-    final: list[dict[str, Any]]
-    retrieval: list[dict[str, Any]]
-    held: Held
+    def __init__(
+        self,
+        train_set: Sides,
+        facts: dict[str, Any],
+        options: dict[str, Any],
+        device: torch.device,
+        group: Group,
+    ) -> None:
+        self.train_set, self.options, self.device, self.group = train_set, options, device, group
+        self.recipe, seed = Recipe.of(options), options["seed"]
+        self.model = TwoPaths(facts, options, seed).to(device)
+        self.optimiser = make_optimiser(self.model, self.recipe)
+        most = max((train_set.a, train_set.b), key=lambda side: int(side.count.max()))
+        n, size = np.arange(len(train_set)), self.recipe.batch
+        self.batches = Batches(most.first, most.count, size, options["captions"], n, seed)
 
-
-def fit(job: Job, group: Group | None = None) -> Result | None:
-    """Train, and measure what came of it; of several processes only the first one measures."""
-    group, options = group or Group(), job.options
-    torch.set_num_threads(job.threads)
-    torch.manual_seed(options["seed"])
-    if group.first:
-        _forget_another(job)
-    group.wait()
-    train_set = load_sides(job, "train", None)
-    facts = {
-        m: s.facts for m, s in zip(options["modalities"], (train_set.a, train_set.b), strict=True)
-    }
-    test_set = load_sides(job, "test", facts)
-    device = choose_device(job.device)
-    model = TwoPaths(facts, options, options["seed"]).to(device)
-    recipe = Recipe(**{f.name: options[f.name] for f in fields(Recipe) if f.name in options})
-    most = max((train_set.a, train_set.b), key=lambda side: int(side.count.max()))
-    n = np.arange(len(train_set))
-    batches = Batches(most.first, most.count, recipe.batch, options["captions"], n, options["seed"])
-    optimiser = make_optimiser(model, recipe)
-    cast = torch.autocast(
-        device.type, torch.bfloat16, enabled=recipe.precision == "auto" and device.type == "cuda"
-    )
-    own = group.own(recipe.batch)
-
-    def see(step: int, shares: bool) -> tuple[Tokens, Tokens, Seen]:
+    def see(self, step: int, shares: bool) -> tuple[Tokens, Tokens, Seen]:
         """What this process made of its items, what all made of theirs, and the whole batch."""
-        items, captions = batches[step][:2]
-        with cast:
-            mine = model.encode(train_set.batch(items[own], captions[own], device))
-            every = gather(mine, group)
-            return mine, every, model.join(every, shares)
+        items, captions = self.batches[step][:2]
+        own = self.group.own(len(items))
+        with self.recipe.cast(self.device):
+            mine = self.model.encode(self.train_set.batch(items[own], captions[own], self.device))
+            every = gather(mine, self.group)
+            return mine, every, self.model.join(every, shares)
 
-    def one_step(step: int) -> float:
+    def step(self, step: int) -> float:
+        """Take a step and return its loss."""
+        model, options = self.model, self.options
         if model.quantiser is not None and step == options["start"]:
             if options["initial_codes"] == "kmeans":
-                start_codes(model, see, step, options["codes"])
+                start_codes(model, lambda at: self.see(at, False)[2], step, options["codes"])
             model.started.fill_(True)
-        mine, every, seen = see(step, bool(options["matching"]))
-        items = batches[step][0]
-        sources = train_set.sources
-        loss = model.loss(
-            seen, None if sources is None else torch.from_numpy(sources[items]).to(device)
-        )
-        optimiser.zero_grad(set_to_none=True)
+        mine, every, seen = self.see(step, bool(options["matching"]))
+        loss = model.loss(seen, self._sources(step))
+        self.optimiser.zero_grad(set_to_none=True)
         if torch.isfinite(loss):
             loss.backward()
-            if group.size > 1:
-                carry_back(mine, every, model, group)
+            if self.group.size > 1:
+                carry_back(mine, every, model, self.group)
             if options["clip"]:
                 torch.nn.utils.clip_grad_norm_(model.parameters(), options["clip"])
-            optimiser.step()
+            self.optimiser.step()
             if len(seen.codes):
                 model.quantiser.update(seen.rows, seen.codes, seen.modality)
         return float(loss.detach())
 
-    def look(held: Held, pairs: int) -> dict[str, dict[str, float]]:
-        size = 0 if model.quantiser is None else len(model.quantiser.table())
-        return measure_held(held.vectors, held.codes, size, pairs, options["seed"])
-
-    def measure(model: TwoPaths) -> dict[str, Any]:
-        if not group.first:
-            return {"gap": float("nan")}
-        found = look(
-            embed(model, test_set, recipe.batch, most=options["measure_items"]), LIGHT_PAIRS
-        )
-        return {"gap": found["final"]["gap"], "found": found}
-
-    rows = run_steps(model, optimiser, recipe, one_step, measure, job.state, group)
-    if not group.first:
-        return None
-    held = embed(model, test_set, recipe.batch, shares=True)
-    vectors = {name: tuple(pair) for name, pair in held.vectors.items()}
-    if held.log_shares is not None:
-        vectors["codes"] = as_vectors(held.log_shares)
-    labels = test_set.labels if options["classes"] else None
-    retrieval = retrieval_rows(
-        vectors, labels, options["sets"], options["set_items"], options["seed"]
-    )
-    steps = [{"step": row["step"], **one} for row in rows for one in tidy(row["found"])]
-    return Result(model, facts, steps, tidy(look(held, options["max_pairs"])), retrieval, held)
-
-
-def tidy(found: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
-    """A row a vector; the usage of the codes stands beside each of them."""
-    usage = found.get("codes", {})
-    return [{"vector": n, **row, **usage} for n, row in found.items() if n != "codes"]
+    def _sources(self, step: int) -> torch.Tensor | None:
+        sources = self.train_set.sources
+        if sources is None:
+            return None
+        return torch.from_numpy(sources[self.batches[step][0]]).to(self.device)
 
 
 @torch.no_grad()
-def start_codes(model: TwoPaths, see: Any, step: int, codes: int) -> None:
-    """Set the codes from the tokens of the next batches, `START_TOKENS` a code if they suffice."""
+def start_codes(model: TwoPaths, see: Callable[[int], Seen], step: int, codes: int) -> None:
+    """Set the codes from the tokens of the next batches, up to `START_TOKENS` per code."""
     rows, which, tokens = [], [], 0
     for one in range(step, step + 8):
-        seen = see(one, False)[2]
+        seen = see(one)
         rows.append(seen.rows)
         which.append(seen.modality)
         tokens = len(seen.rows)
@@ -184,32 +169,36 @@ def start_codes(model: TwoPaths, see: Any, step: int, codes: int) -> None:
 @torch.inference_mode()
 def embed(
     model: TwoPaths, sides: Sides, batch: int, shares: bool = False, most: int | None = None
-) -> Held:
-    """Vectors and codes of a set, or of its first `most` items; the first caption of each."""
+) -> dict[str, np.ndarray]:
+    """What a model makes of a set, or of its first `most` items; the first caption of each.
+
+    Returns
+    -------
+    `continuous`, `discrete`, the vectors of the paths that the model has, and `pooled`, the mean
+    code vectors: float32 (2, n, d); once the codes have started `codes_a`, `codes_b`: int16 (n, L),
+    -1 for padding; and with `shares` `log_shares`, log P(v|H): float32 (2, n, V).
+    """
     model.eval()
     n = min(len(sides), most or len(sides))
-    device = next(model.parameters()).device
-    continuous, discrete, pooled, codes, logs = [], [], [], ([], []), []
+    device, paths = next(model.parameters()).device, model.options["paths"]
+    names = [path for path in ("continuous", "discrete") if paths in (path, "both")]
+    names += ["pooled"] if model.quantiser is not None else []
+    parts: dict[str, list[torch.Tensor]] = {name: [] for name in names}
+    codes: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for start in range(0, n, batch):
         items = np.arange(start, min(start + batch, n))
         seen = model(sides.batch(items, None, device), shares)
-        continuous.append(seen.continuous.cpu())
-        discrete.append(seen.discrete.cpu())
-        pooled.append(seen.pooled.cpu())
+        for name in names:
+            parts[name].append(getattr(seen, name).cpu())
+        if seen.log_shares is not None:
+            parts.setdefault("log_shares", []).append(seen.log_shares.cpu())
         if len(seen.codes):
             for m in (0, 1):
                 codes[m].append(_lay_out(seen.codes[seen.modality == m], seen.masks[m]))
-        if seen.log_shares is not None:
-            logs.append(seen.log_shares.cpu())
-    one, other = (torch.cat(parts, 1).numpy() for parts in (continuous, discrete))
-    vectors = {"final": one + other}
-    if model.options["paths"] == "both":
-        vectors |= {"continuous": one, "discrete": other}
-    if model.quantiser is not None:
-        vectors["pooled"] = torch.cat(pooled, 1).numpy()
     model.train()
-    laid = tuple(_join(side) for side in codes) if codes[0] else None
-    return Held(vectors, laid, torch.cat(logs, 1).numpy() if logs else None)
+    found = {name: torch.cat(some, 1).numpy() for name, some in parts.items()}
+    laid = {f"codes_{side}": _join(some) for side, some in zip("ab", codes, strict=True) if some}
+    return found | laid
 
 
 def _lay_out(codes: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
@@ -223,29 +212,3 @@ def _join(parts: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(
         [np.pad(p, [(0, 0), (0, width - p.shape[1])], constant_values=-1) for p in parts]
     )
-
-
-def _forget_another(job: Job) -> None:
-    """Drop a state that another training left: other options or other inputs."""
-    files = [*job.pairs.values(), *(p for one in job.arrays.values() for p in one.values())]
-    made = json.dumps([job.options, [sha256(path) for path in files]], sort_keys=True)
-    key = hashlib.sha256(made.encode()).hexdigest()
-    record = Path(f"{job.state}.key")
-    if not record.exists() or record.read_text() != key:
-        Path(job.state).unlink(missing_ok=True)
-        write_text(record, key)
-
-
-def _main(path: str) -> None:
-    group, job = join_group(), Job(**json.loads(Path(path).read_text()))
-    found = fit(job, group)
-    if found is not None:
-        leave(found, job)
-        Path(path).with_suffix(".done").write_text("true")
-
-
-if __name__ == "__main__":
-    try:
-        _main(sys.argv[1])
-    except UserError as error:
-        sys.exit(f"error: {error}")

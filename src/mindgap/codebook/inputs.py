@@ -29,7 +29,7 @@ class Side:
     arrays
         Input name -> array whose rows are the modality's.
     facts
-        `kind` of the encoder and its `sizes`; `words` of a text, `mean` and `spread` of sounds.
+        `kind` of the encoder and its `sizes`; `words` of a text, `mean` and `deviation` of sounds.
     first, count
         Where the rows of an item start and how many they are, int64 (n,).
     """
@@ -71,7 +71,7 @@ def load_side(
         `size`, `frames`, `span`; `rate`, `hop`, `mels`, `seconds`, `centred` (each sound's own mean
         spectrum taken off, and with it loudness and much of the voice); `context`, `words`.
     facts
-        Those of the training set, for what is learnt from it (words, mean and spread); None for
+        Those of the training set, for what is learnt from it (words, mean and deviation); None for
         the training set itself.
     """
     if modality == "text":
@@ -181,11 +181,11 @@ def _sounds(values: list[np.ndarray], options: dict[str, Any], facts: dict | Non
     length = np.array([len(v) for v in values], np.int64)
     if facts is None:
         whole = np.concatenate(values)
-        moments = {"mean": float(whole.mean()), "spread": float(whole.std())}
+        moments = {"mean": float(whole.mean()), "deviation": float(whole.std())}
         facts = {"kind": "audio", "sizes": {"mels": options["mels"]}, **moments}
     mel = np.zeros((len(values), int(length.max()), options["mels"]), np.float32)
     for row, value in zip(mel, values, strict=True):
-        row[: len(value)] = (value - facts["mean"]) / facts["spread"]
+        row[: len(value)] = (value - facts["mean"]) / facts["deviation"]
     return Side({"mel": mel, "length": length}, facts)
 
 

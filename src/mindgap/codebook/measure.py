@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from mindgap.codebook.usage import measure_usage
 from mindgap.gap.cosines import mean_cosine, unit_rows
 from mindgap.gap.measures import modality_gap, relative_gap, separability
 from mindgap.gap.retrieval import match_ranks, recall
+from mindgap.train.rows import open_rows
 
 LIGHT_PAIRS = 200  # pairs of the separability of a step
 
@@ -29,27 +31,60 @@ def measure_pairs(x: np.ndarray, y: np.ndarray, pairs: int, seed: int) -> dict[s
     }
 
 
+def measure_codebook(
+    path: str | Path, labels: list[str] | None, options: dict[str, Any]
+) -> dict[str, list[dict[str, Any]]]:
+    """Tables of a training from its held-out rows: `trajectory`, `final` and `retrieval`.
+
+    Parameters
+    ----------
+    labels
+        Class of each held-out item, or None.
+    options
+        `max_pairs` of the final separability; `sets` and `set_items` as `retrieval_rows` takes
+        them; `seed`.
+    """
+    seed, steps = options["seed"], []
+    with open_rows(path) as rows:
+        size = rows.about["size"]
+        for step in rows.about["steps"]:
+            found = measure_held(rows.at(step), size, LIGHT_PAIRS, seed)
+            steps += [{"step": step, **row} for row in found]
+        end = rows.at()
+    vectors = vectors_of(end)
+    if "log_shares" in end:
+        vectors["codes"] = as_vectors(end["log_shares"])
+    return {
+        "trajectory": steps,
+        "final": measure_held(end, size, options["max_pairs"], seed),
+        "retrieval": retrieval_rows(vectors, labels, options["sets"], options["set_items"], seed),
+    }
+
+
+def vectors_of(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Name -> vectors (2, n, d): `final`, the sum of the paths; each of two paths; `pooled`."""
+    paths = {name: rows[name] for name in ("continuous", "discrete") if name in rows}
+    found = {"final": sum(paths.values())} | (paths if len(paths) > 1 else {})
+    return found | ({"pooled": rows["pooled"]} if "pooled" in rows else {})
+
+
 def measure_held(
-    vectors: dict[str, np.ndarray],
-    codes: tuple[np.ndarray, np.ndarray] | None,
-    size: int,
-    pairs: int,
-    seed: int,
-) -> dict[str, dict[str, float]]:
-    """Measures of each vector by its name; usage of the codes under `codes`.
+    rows: dict[str, np.ndarray], size: int, pairs: int, seed: int
+) -> list[dict[str, Any]]:
+    """Measures of held-out pairs, one row per vector; the usage of the codes beside each.
 
     R@1 is by plain dot products, as the model is trained; the gap is that of unit rows.
     """
-    found = {}
-    for name, (x, y) in vectors.items():
+    usage = measure_usage(rows["codes_a"], rows["codes_b"], size) if "codes_a" in rows else {}
+    found = []
+    for name, (x, y) in vectors_of(rows).items():
         items = np.arange(len(x))
         x, y = x.astype(np.float64), y.astype(np.float64)
-        found[name] = measure_pairs(x, y, pairs, seed) | {
+        recalls = {
             "recall_at_1_ab": recall(match_ranks(x, y, items, items), 1),
             "recall_at_1_ba": recall(match_ranks(y, x, items, items), 1),
         }
-    if codes is not None:
-        found["codes"] = measure_usage(*codes, size)
+        found.append({"vector": name, **measure_pairs(x, y, pairs, seed), **recalls, **usage})
     return found
 
 
@@ -66,7 +101,7 @@ def retrieval_rows(
     set_items: int,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """Recall and median rank both ways, a row a vector, level and random set.
+    """Recall and median rank both ways, one row per vector, level and random set.
 
     Parameters
     ----------

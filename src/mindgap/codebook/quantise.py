@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from mindgap.codebook.assign import nearest_codes
 from mindgap.runtime.errors import UserError
-from mindgap.train.parallel import Group
 
 
 @dataclass(frozen=True)
@@ -133,8 +132,6 @@ class Codebook(torch.nn.Module):
     weighting
         `modality`: the tokens of a modality weigh as much together as those of any other, however
         many they are. `token`: every token weighs the same.
-    smoothing
-        Laplace's epsilon for N; it pulls idle codes to zero, hence 0.
     """
 
     def __init__(
@@ -146,7 +143,6 @@ class Codebook(torch.nn.Module):
         cosine: bool = False,
         gradient: str = "straight_through",
         dead: float = 0.03,
-        smoothing: float = 0.0,
         seed: int = 0,
         dead_after: int | None = None,
         replacement: str = "token",
@@ -154,7 +150,7 @@ class Codebook(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.modalities, self.decay, self.cosine = modalities, decay, cosine
-        self.gradient, self.dead, self.smoothing, self.seed = gradient, dead, smoothing, seed
+        self.gradient, self.dead, self.seed = gradient, dead, seed
         self.dead_after, self.replacement, self.weighting = dead_after, replacement, weighting
         draw = torch.randn(codes, dimension, generator=torch.Generator().manual_seed(seed))
         draw = F.normalize(draw, dim=1) if cosine else draw
@@ -195,13 +191,7 @@ class Codebook(torch.nn.Module):
         self.sums.copy_(self.vectors * self.counts[:, None])
 
     @torch.no_grad()
-    def update(
-        self,
-        rows: torch.Tensor,
-        codes: torch.Tensor,
-        modality: torch.Tensor,
-        group: Group | None = None,
-    ) -> None:
+    def update(self, rows: torch.Tensor, codes: torch.Tensor, modality: torch.Tensor) -> None:
         """Move the codes towards their tokens, and replace those that none comes to.
 
         Parameters
@@ -210,31 +200,26 @@ class Codebook(torch.nn.Module):
             Tokens that `place` returned and their codes.
         modality
             Number of each token's modality, int64 (N,), ascending.
-        group
-            Processes that share the batch: counts and sums are added up over all of them.
         """
-        group, rows, v = group or Group(), rows.detach(), len(self.vectors)
+        rows, v = rows.detach(), len(self.vectors)
         place = modality * v + codes
         met = torch.bincount(place, minlength=self.modalities * v).to(rows.dtype)
         sums = rows.new_zeros(self.modalities * v, rows.shape[1]).index_add_(0, place, rows)
-        met, sums = (group.add(z).view(self.modalities, v, *z.shape[1:]) for z in (met, sums))
+        met, sums = (z.view(self.modalities, v, *z.shape[1:]) for z in (met, sums))
         totals = met.sum(1)
         weights = torch.ones_like(totals)
         if self.weighting == "modality":
             weights = totals.sum() / (totals.clamp(min=1) * (totals > 0).sum())
         self.counts.lerp_((weights[:, None] * met).sum(0), 1 - self.decay)
         self.sums.lerp_((weights[:, None, None] * sums).sum(0), 1 - self.decay)
-        counts, all_ = self.counts, self.counts.sum()
-        if self.smoothing:
-            counts = (counts + self.smoothing) / (all_ + v * self.smoothing) * all_
-        alive = counts > 1e-20
-        moved = self.sums / counts.clamp(min=1e-20)[:, None]
+        alive = self.counts > 1e-20
+        moved = self.sums / self.counts.clamp(min=1e-20)[:, None]
         moved = F.normalize(moved, dim=1) if self.cosine else moved
         self.vectors.copy_(torch.where(alive[:, None], moved, self.vectors))
         self.updates += 1
         idle = met.sum(0) == 0
         if self.dead_after is None:
-            lost = (self.counts < self.dead * all_ / v) & idle
+            lost = (self.counts < self.dead * self.counts.sum() / v) & idle
         else:
             self.misses.copy_(torch.where(idle, self.misses + 1, 0))
             lost = self.misses >= self.dead_after
@@ -242,7 +227,7 @@ class Codebook(torch.nn.Module):
             if self.replacement == "code":
                 self._copy(lost, ~idle)
             else:
-                self._replace(lost.nonzero()[:, 0], rows, modality, group)
+                self._replace(lost.nonzero()[:, 0], rows, modality)
 
     def _copy(self, lost: torch.Tensor, met: torch.Tensor) -> None:
         """Put copies of active codes, each drawn on its own, in place of lost ones: bool (V,)."""
@@ -266,12 +251,10 @@ class Codebook(torch.nn.Module):
         if self.dead_after is not None:
             self.misses[lost] = 0
 
-    def _replace(
-        self, lost: torch.Tensor, rows: torch.Tensor, modality: torch.Tensor, group: Group
-    ) -> None:
+    def _replace(self, lost: torch.Tensor, rows: torch.Tensor, modality: torch.Tensor) -> None:
         """Put distinct tokens, of one modality after the other, in place of lost codes."""
         rng = np.random.default_rng([self.seed, 2, int(self.updates)])
-        sides = [group.gather_ragged(rows[modality == m]) for m in range(self.modalities)]
+        sides = [rows[modality == m] for m in range(self.modalities)]
         decks = [side[torch.from_numpy(rng.permutation(len(side)))] for side in sides if len(side)]
         dealt = [deck[i] for i in range(max(map(len, decks))) for deck in decks if i < len(deck)]
         tokens = torch.unique(torch.stack(dealt[: 4 * len(lost)]), dim=0)

@@ -57,20 +57,23 @@ class Dual(torch.nn.Module):
         self.amendment = Amendment.of_tensors(state)
 
     def pictures(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Unit rows of a batch of pictures, without the amendment."""
+        """Vectors of a batch of pictures, not normalised."""
         device = self.log_scale.device
-        return F.normalize(self.encoder.encode("image", {"pixel_values": pixels.to(device)}), dim=1)
+        return self.encoder.encode("image", {"pixel_values": pixels.to(device)})
 
     def texts(self, tokens: Inputs) -> torch.Tensor:
-        """Unit rows of a batch of texts, without the amendment."""
+        """Vectors of a batch of texts, not normalised."""
         device = self.log_scale.device
-        moved = {key: value.to(device) for key, value in tokens.items()}
-        return F.normalize(self.encoder.encode("text", moved), dim=1)
+        return self.encoder.encode("text", {k: v.to(device) for k, v in tokens.items()})
 
     def forward(self, pixels: torch.Tensor, tokens: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
         """Unit rows of both modalities: float32 (B, d) each, as the loss sees them."""
-        x, y = self.pictures(pixels).float(), self.texts(tokens).float()
-        return self.amendment(x, y)
+        vectors = self.pictures(pixels), self.texts(tokens)
+        return self.amendment(*(F.normalize(z, dim=1).float() for z in vectors))
+
+    def scale(self) -> float:
+        """Logit scale 1/tau."""
+        return float(self.log_scale.detach().exp().cpu())
 
     def loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Loss of paired unit rows at the present temperature."""
@@ -78,16 +81,23 @@ class Dual(torch.nn.Module):
 
     @torch.inference_mode()
     def embed(
-        self, pool: Pool, captions: np.ndarray, batch: int, amended: bool = True
+        self, pool: Pool, captions: np.ndarray, batch: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Unit rows of a set, float32 (n, d) on the CPU; item i beside caption captions[i]."""
+        """Rows of a set, float32 (n, d) on the CPU, neither normalised nor amended.
+
+        Item i stands beside caption captions[i].
+        """
         parts = []
         for some in _chunks(len(pool), batch):
             pixels, tokens = pool.batch(some, captions[some], trims(self.encoder))
-            x, y = self.pictures(pixels).float(), self.texts(tokens).float()
-            x, y = self.amendment(x, y) if amended else (x, y)
-            parts.append((x.cpu(), y.cpu()))
-        return torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])
+            parts.append([z.float().cpu() for z in (self.pictures(pixels), self.texts(tokens))])
+        return tuple(torch.cat(side) for side in zip(*parts, strict=True))
+
+    @torch.inference_mode()
+    def embed_pictures(self, pool: Pool, batch: int) -> torch.Tensor:
+        """Rows of the pictures of a set alone, as `embed` gives them."""
+        parts = (torch.from_numpy(pool.pictures[some]) for some in _chunks(len(pool), batch))
+        return torch.cat([self.pictures(pixels).float().cpu() for pixels in parts])
 
 
 def trims(encoder: Adapter) -> bool:

@@ -1,9 +1,8 @@
-"""What a model under training does on held-out pairs."""
+"""Measures of the held-out rows that a training has left."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,55 +12,54 @@ from mindgap.gap.bootstrap import bootstrap_means, distance_interval
 from mindgap.gap.cosines import mean_cosine, unit_rows
 from mindgap.gap.measures import modality_gap
 from mindgap.gap.retrieval import match_ranks, recall
-from mindgap.train.dual import Dual
+from mindgap.train.amend import Amendment
 from mindgap.train.losses import cross_entropy
-from mindgap.train.pool import Pool
+from mindgap.train.rows import open_rows
 
 
-@dataclass
-class HeldOut:
-    """Pairs and, where the set has classes, labelled pictures to measure on.
-
-    Attributes
-    ----------
-    pairs
-        Held-out pairs.
-    captions
-        Caption of each item.
-    singles
-        Labelled pictures for zero-shot classification, or None.
-    prompts
-        Token ids of the class prompts, one row a class of `classes`.
-    """
-
-    pairs: Pool
-    captions: np.ndarray
-    singles: Pool | None = None
-    classes: tuple[str, ...] = ()
-    prompts: dict[str, np.ndarray] | None = None
-    batch: int = 256
-
-
-def measure(model: Dual, held: HeldOut) -> dict[str, float]:
-    """Gap, cosines, loss and retrieval of held-out pairs, and zero-shot classification.
+def measure_training(
+    path: str | Path, resamples: int, confidence: float, seed: int
+) -> tuple[list[dict[str, float]], dict[str, float]]:
+    """Measures at each step of a rows file, and those at the end with more that is measured once.
 
     The gap is that of Mind the Gap: rows normalised first, means not again, in float64. The loss
     is the symmetric cross-entropy over all pairs as one batch, whatever the model is trained on.
     """
-    x, y = model.embed(held.pairs, held.captions, held.batch)
-    scale = model.log_scale.detach().exp().cpu()
-    row = {
-        "logit_scale": float(scale),
-        "loss": float(cross_entropy(x.double(), y.double(), scale.double(), None)),
-        **rows_measures(x.numpy(), y.numpy()),
-    }
-    if held.singles is not None:
-        row |= zero_shot(model, held)
-    return row
+    with open_rows(path) as rows:
+        common = {name: torch.from_numpy(values) for name, values in rows.at().items()}
+        amendment, steps = Amendment.of_tensors(common), []
+        for step in rows.about["steps"]:
+            found = {name: torch.from_numpy(values) for name, values in rows.at(step).items()}
+            x, y = amended(amendment, found["a"], found["b"])
+            row = {
+                "step": step,
+                "logit_scale": float(found["scale"]),
+                "loss": float(cross_entropy(x.double(), y.double(), found["scale"].double(), None)),
+                **rows_measures(x.numpy(), y.numpy()),
+            }
+            if "singles" in found:
+                pictures, prompts = amended(amendment, found["singles"], found["prompts"])
+                row |= zero_shot(pictures, prompts, common["labels"])
+            steps.append(row)
+        final = {
+            **steps[-1],
+            "recall_ceiling": recall_ceiling(common["captions"].numpy()),
+            "pairs": len(x),
+            "train_pairs": rows.about["train_pairs"],
+            **gap_bounds(x.numpy(), y.numpy(), resamples, confidence, seed),
+        }
+    return steps, final
+
+
+def amended(
+    amendment: Amendment, x: torch.Tensor, y: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Unit rows as the loss sees them."""
+    return amendment(F.normalize(x, dim=1), F.normalize(y, dim=1))
 
 
 def rows_measures(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Measures of paired rows that need no model."""
+    """Gap, cosines and retrieval of paired rows."""
     x, y = unit_rows(x), unit_rows(y)
     items = np.arange(len(x))
     ab, ba = match_ranks(x, y, items, items), match_ranks(y, x, items, items)
@@ -86,35 +84,22 @@ def gap_bounds(
     return {"gap_low": low, "gap_high": high}
 
 
-@torch.inference_mode()
-def zero_shot(model: Dual, held: HeldOut) -> dict[str, float]:
-    """Accuracy of the nearest class prompt, and the gap between pictures and prompts."""
-    pool = held.singles
-    dummy = pool.first
-    pictures, _ = model.embed(pool, dummy, held.batch, amended=False)
-    tokens = {key: torch.from_numpy(rows) for key, rows in held.prompts.items()}
-    prompts = model.texts(tokens).float().cpu()
-    if model.amendment.tensors():
-        # The maps of the two sides are separate, so unequal numbers of rows do no harm.
-        pictures, _ = model.amendment(pictures, pictures)
-        _, prompts = model.amendment(prompts, prompts)
+def zero_shot(
+    pictures: torch.Tensor, prompts: torch.Tensor, labels: torch.Tensor
+) -> dict[str, float]:
+    """Accuracy of the nearest class prompt, and the gap between pictures and prompts.
+
+    Row i of `prompts` is that of class i; `labels` has the class of each picture.
+    """
     pictures, prompts = F.normalize(pictures.double(), dim=1), F.normalize(prompts.double(), dim=1)
-    found = (pictures @ prompts.T).argmax(dim=1).tolist()
-    right = [held.classes[i] == label for i, label in zip(found, pool.labels, strict=True)]
+    right = (pictures @ prompts.T).argmax(dim=1) == labels
     return {
-        "zero_shot_accuracy": sum(right) / len(right),
+        "zero_shot_accuracy": int(right.sum()) / len(right),
         "zero_shot_gap": float((pictures.mean(0) - prompts.mean(0)).norm()),
     }
 
 
-def grid(steps: int) -> list[int]:
-    """Steps at which a run is measured: 0, then doubling, then the last."""
-    doubling = [2**k for k in range(steps.bit_length()) if 2**k < steps]
-    return [0, *doubling, steps]
-
-
-def recall_ceiling(held: HeldOut) -> dict[str, Any]:
+def recall_ceiling(captions: np.ndarray) -> float:
     """R@1 of a perfect model from picture to text where captions repeat and a tie is a miss."""
-    key = held.pairs.tokens["input_ids"][held.captions]
-    _, inverse, counts = np.unique(key, axis=0, return_inverse=True, return_counts=True)
-    return {"recall_ceiling": float((counts[inverse] == 1).mean())}
+    counts = np.bincount(captions)
+    return float((counts[captions] == 1).mean())
