@@ -21,7 +21,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mindgap.cone.inputs import noise
 from mindgap.cone.layers import Network, trace_depth
-from mindgap.cone.towers import build_towers, run_towers
+from mindgap.cone.towers import run_towers
+from mindgap.embed.encoders.drawn import drawn_encoder
 
 DEPTH, WIDTH, INPUTS, BATCH = 25, 512, 1024, 32
 MODULES = {
@@ -94,7 +95,7 @@ def race_depth(seeds, threads, whole):
 
 
 def forward_rate(name, count, device):
-    towers, inputs = build_towers(name), noise(BATCH, 0)
+    towers, inputs = drawn_encoder(name), noise(BATCH, 0)
     with FlopCounterMode(display=False) as counter:
         run_towers(towers, inputs, BATCH, device)
     flops = counter.get_total_flops()

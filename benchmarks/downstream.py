@@ -15,9 +15,9 @@ from threadpoolctl import threadpool_limits
 
 from mindgap.downstream.compare import Pairs, compare_methods
 from mindgap.downstream.retrieval import shifted_ranks
-from mindgap.downstream.shifted import amounts, gap_direction
 from mindgap.gap.cosines import unit_rows
 from mindgap.gap.retrieval import match_ranks
+from mindgap.shift.moves import amounts, gap_direction
 
 SHIFTS = np.arange(-5, 5, 0.25)
 MEASURED = 3  # shifts of the plain way; it takes the same time for each

@@ -13,14 +13,26 @@ FIGURES += [f"cone/{figure}.png" for figure in CONE_FIGURES]
 some_options = partial(plan.initialisations, config)
 
 
+def checkpoints(tower):
+    """Definitions of the checkpoints of one tower of trained weights: folders or names on the hub."""
+    options = plan.initialisations(config).get("trained", {}).get(tower, {})
+    revision = options.get("revision") or "main"
+    return [
+        {"folder": name} if Path(name).is_dir() else {"checkpoint": name, "revision": revision}
+        for name in options.get("checkpoints", [])
+    ]
+
+
+FETCHED |= {manifest(c): c for tower in TOWERS for c in checkpoints(tower) if "checkpoint" in c}
+
+
 rule embed_initialisations:
     """Embed the same inputs with many initialisations of one architecture, or trained weights."""
     input:
-        lambda w: expand(
-            "results/{run}/pairs/{name}.parquet",
-            run=RUN,
-            name=plan.tower_datasets(config, w.tower),
-        ),
+        lambda w: [file for c in checkpoints(w.tower) for file in checkpoint_of(c)],
+        pairs=lambda w: [
+            f"results/{RUN}/pairs/{name}.parquet" for name in plan.tower_datasets(config, w.tower)
+        ],
     output:
         "results/{run}/cone/towers/{tower}.safetensors",
     log:
@@ -38,6 +50,7 @@ rule embed_initialisations:
         library=library("embed_initialisations"),
         options=some_options(*plan.EMBEDDING),
         sets=lambda w: plan.tower_datasets(config, w.tower),
+        checkpoints=lambda w: [(c, manifest(c)) for c in checkpoints(w.tower)],
         seed=config["seed"],
         device=config["device"],
     script:

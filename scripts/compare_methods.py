@@ -8,10 +8,10 @@ from threadpoolctl import threadpool_limits
 from mindgap.downstream.classes import load_labelled
 from mindgap.downstream.compare import compare_methods, load_pairs
 from mindgap.downstream.retrieval import retrieval_curve
-from mindgap.downstream.shifted import shift_axis
 from mindgap.embed.store import check_pairs, load_embeddings
 from mindgap.runtime.files import write_csv
 from mindgap.runtime.job import run
+from mindgap.shift.moves import shift_axis
 
 
 def main(job):

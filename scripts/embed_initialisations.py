@@ -6,12 +6,14 @@ import torch
 import transformers
 
 from mindgap import __version__
-from mindgap.cone.checkpoints import embed_checkpoints
 from mindgap.cone.inputs import gather_inputs, noise
 from mindgap.cone.layers import member_seeds
 from mindgap.cone.store import save_towers
-from mindgap.cone.towers import embed_initialisations, embed_mlp, picture_side
+from mindgap.cone.towers import embed_checkpoints, embed_initialisations, embed_mlp
 from mindgap.embed.device import choose_device
+from mindgap.embed.encoders.drawn import picture_side
+from mindgap.embed.extract import Work
+from mindgap.embed.history import find_checkpoint
 from mindgap.runtime.files import sha256
 from mindgap.runtime.job import run
 
@@ -21,7 +23,7 @@ def main(job):
     torch.set_num_threads(job.threads)
     options, tower = job.params.options, job.wildcards.tower
     device = choose_device(job.params.device)
-    pairs = dict(zip(job.params.sets, job.input, strict=True))
+    pairs = dict(zip(job.params.sets, job.input.pairs, strict=True))
     items, batch, members = options["items"], options["batch_size"], list(range(options["seeds"]))
     about = {"model": tower, "members": members, "weights": "random"}
     if tower == "mlp":
@@ -33,8 +35,10 @@ def main(job):
         trained = options["trained"][tower]
         members = trained["checkpoints"]
         about = {"model": trained["model"], "members": members, "weights": "trained"}
-        about["revision"] = trained.get("revision")
-        tensors = embed_checkpoints(members, about["revision"], pairs, items, batch, device)
+        found = [find_checkpoint(*given) for given in job.params.checkpoints]
+        folders, about["checkpoints"] = [list(column) for column in zip(*found, strict=True)]
+        work = Work(batch_size=batch, precision="float32", threads=job.threads)
+        tensors = embed_checkpoints(folders, pairs, items, work, device)
     else:
         first = noise(options["noise_items"], options["noise_seed"])
         side = picture_side(tower)

@@ -11,7 +11,7 @@ from mindgap.embed.device import choose_device
 from mindgap.embed.encode import make_encoder
 from mindgap.embed.extract import Work, discard, extract, shard_range
 from mindgap.embed.history import digest, find_checkpoint, history
-from mindgap.embed.store import check_pairs, plain_items, save_embeddings
+from mindgap.embed.store import check_pairs, plain_items, save_embeddings, warn_if_equal
 from mindgap.runtime.files import write_csv
 from mindgap.runtime.job import run
 
@@ -46,6 +46,7 @@ def main(job):
     items = plain_items(found.items) if job.params.shard == [0, 1] else found.items
     embeddings = replace(found, items=items, about={**about, "failed": len(failures)})
     check_pairs(embeddings, job.wildcards.model)
+    warn_if_equal(embeddings, which)
     table = pd.DataFrame([asdict(one) for one in failures], columns=["row", "id", "reason"])
     write_csv(job.output.failures, table)
     save_embeddings(job.output.embeddings, embeddings)

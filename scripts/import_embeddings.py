@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from mindgap import __version__
 from mindgap.embed.arrays import features, own_arrays
-from mindgap.embed.store import check_pairs, save_embeddings
+from mindgap.embed.store import check_pairs, save_embeddings, warn_if_equal
 from mindgap.runtime.errors import UserError
 from mindgap.runtime.files import check_there, sha256
 from mindgap.runtime.job import run
@@ -26,6 +26,7 @@ def main(job):
     else:
         embeddings = own_arrays(options["modalities"])
     check_pairs(embeddings, job.wildcards.model)
+    warn_if_equal(embeddings, f"{job.wildcards.model} on {job.wildcards.dataset}")
     about = {
         "model": job.wildcards.model,
         "dataset": job.wildcards.dataset,

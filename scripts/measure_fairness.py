@@ -5,13 +5,13 @@ import logging
 import numpy as np
 import pandas as pd
 
-from mindgap.downstream.classes import class_vectors, load_labelled, prompt_texts
+from mindgap.downstream.classes import class_vectors, direction_rows, load_labelled, prompt_texts
 from mindgap.downstream.fairness import check_groups, confusion, measure_rates
-from mindgap.downstream.shifted import direction_of, pair_distance
 from mindgap.downstream.zero_shot import classify
 from mindgap.embed.store import load_embeddings
 from mindgap.runtime.files import write_csv
 from mindgap.runtime.job import run
+from mindgap.shift.moves import gap_direction, shifted_distance
 
 
 def main(job):
@@ -26,7 +26,8 @@ def main(job):
     more = class_vectors(texts, load_embeddings(given["prompts"]), "text")
     names = [*known.labels.names, *offensive]
     # u belongs to the classes of the set; labels that belong to nobody have no part in it.
-    direction = direction_of(given.get("direction"), known.x, known.classes)
+    sets = direction_rows(given.get("direction"), known)
+    direction = gap_direction(*sets)
     every = np.concatenate([known.classes, more])
     found = classify(known.x, every, direction, shifts, audit["sides"])
     place = {label: k for k, label in enumerate(names)}
@@ -34,20 +35,13 @@ def main(job):
         category: np.array([place[label] for label in labels])
         for category, labels in audit["labels"].items()
     }
-    rates = measure_rates(
-        found.predicted,
-        known.labels.numbers,
-        groups.astype(str),
-        categories,
-        shifts,
-        chosen,
-        job.params.confidence,
-    )
-    sets = given.get("direction"), known.x, known.classes
-    distances = pair_distance(*sets, direction, shifts, audit["sides"])
+    truth, names_of = known.labels.numbers, groups.astype(str)
+    how = categories, shifts, chosen, job.params.confidence
+    rates = measure_rates(found.predicted, truth, names_of, *how)
+    distances = shifted_distance(*sets, direction, shifts, audit["sides"])
     where = dict(zip(shifts, distances, strict=True))
     rates.insert(1, "distance", rates["shift"].map(where))
-    counts = confusion(found.predicted, known.labels.numbers, groups, shifts, names)
+    counts = confusion(found.predicted, truth, groups, shifts, names)
     key = {"model": job.wildcards.model, "audit": job.wildcards.audit, "dataset": audit["dataset"]}
     for table, path in ((rates, job.output.rates), (counts, job.output.confusion)):
         write_csv(path, pd.DataFrame(key, index=table.index).join(table))

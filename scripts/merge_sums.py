@@ -8,7 +8,9 @@ import pandas as pd
 
 from mindgap.embed.store import load_embeddings
 from mindgap.gap.cosines import unit_rows
-from mindgap.gap.sums import PairSums, measures_of_sums, tiled_statistics
+from mindgap.gap.measures import FINE, coarse
+from mindgap.gap.registry import compute
+from mindgap.gap.sums import AllPairs, Moments, PairSums
 from mindgap.runtime.files import open_tensors, write_csv
 from mindgap.runtime.job import run
 
@@ -28,21 +30,20 @@ def read_rows(path):
 
 
 def main(job):
-    """Write one row of measures; histograms and extremes where the set is small enough."""
-    row = measures_of_sums(reduce(add, map(read_sums, job.input.sums)))
+    """Write one row of measures; those of all pairs where the set is small enough."""
+    moments = Moments.of_sums(reduce(add, map(read_sums, job.input.sums)))
     key, bins = {k: job.wildcards[k] for k in ("model", "dataset")}, job.params.bins
-    counted = {}
-    if row["n"] <= job.params.tile_items:
+    sources, counted = {"moments": (moments,)}, {}
+    if moments.n <= job.params.tile_items:
         shards = [partial(read_rows, path) for path in job.input.embeddings]
-        counted = tiled_statistics(shards, bins, job.threads)
-        row |= {f"cosine_min_{side}": counted[side].minimum for side in ("a", "b")}
-        row |= {f"uniformity_{side}": counted[side].uniformity for side in ("a", "b")}
-        row |= {"cosine_max_unmatched": counted["unmatched"].maximum}
-    write_csv(job.output.measures, pd.DataFrame([{**key, "shards": len(job.input.sums), **row}]))
+        pairs = AllPairs.of_shards(shards, bins * FINE, job.threads)
+        sources["pairs"], counted = (pairs,), vars(pairs)
+    row = {**key, "shards": len(job.input.sums), **compute(**sources)}
+    write_csv(job.output.measures, pd.DataFrame([row]))
     edges = np.linspace(-1, 1, bins + 1)
     ends = {"low": edges[:-1], "high": edges[1:]}
     parts = [
-        pd.DataFrame({**key, "pairs": kind, **ends, "count": one.counts})
+        pd.DataFrame({**key, "pairs": kind, **ends, "count": coarse(one.counts)})
         for kind, one in counted.items()
     ]
     empty = pd.DataFrame(columns=[*key, "pairs", *ends, "count"])

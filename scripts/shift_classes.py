@@ -5,12 +5,12 @@ import logging
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from mindgap.downstream.classes import load_labelled
-from mindgap.downstream.shifted import direction_of, shift_axis
+from mindgap.downstream.classes import direction_rows, load_labelled
 from mindgap.downstream.significance import judge_shifts
 from mindgap.downstream.zero_shot import accuracy_curve, classify
 from mindgap.runtime.files import write_csv
 from mindgap.runtime.job import run
+from mindgap.shift.moves import gap_direction, shift_axis
 
 
 def main(job):
@@ -22,7 +22,7 @@ def main(job):
         known = load_labelled(
             given["embeddings"], task["source"], given.get("prompts"), task["templates"]
         )
-        direction = direction_of(given.get("direction"), known.x, known.classes)
+        direction = gap_direction(*direction_rows(given.get("direction"), known))
         found = classify(known.x, known.classes, direction, shifts, params.options["sides"])
     truth = known.labels.numbers
     curve = accuracy_curve(found, truth)

@@ -23,22 +23,21 @@ def main(job):
     check_pairs(embeddings, job.wildcards.model)
     x, y = (unit_rows(embeddings.first(modality)) for modality in embeddings.rows)
     tables = {name: [] for name in job.output.keys()}  # noqa: SIM118
+    model, dataset = job.wildcards.model, job.wildcards.dataset
     for name, options in job.params.landscapes.items():
         scales = options.get("inverse_temperatures", job.params.inverse_temperatures)
         scales = learned if scales == "learned" else scales
         if not scales:
             continue
-        found = landscape(
-            x,
-            y,
-            shift_grid(options["start"], options["stop"], options["step"]),
-            scales,
-            sides=options["sides"],
-            batch=options["batch"],
-            threads=job.threads,
-        )
+        grid = {key: options[key] for key in ("start", "stop", "step")}
+        more = {key: options[key] for key in ("sides", "batch")}
+        try:
+            found = landscape(x, y, shift_grid(**grid), scales, **more, threads=job.threads)
+        except UserError as error:
+            place = f"shift.landscapes.{name}, {model} on {dataset}"
+            raise UserError(f"config: {place}: {error}") from error
         logging.info("%s: %d shifts x %d temperatures", name, *found.loss.shape)
-        key = {"model": job.wildcards.model, "dataset": job.wildcards.dataset, "landscape": name}
+        key = {"model": model, "dataset": dataset, "landscape": name}
         batch = options["batch"] or len(x)
         key |= {"sides": options["sides"], "batch": batch, "n": len(x)}
         key["n_used"] = len(x) // batch * batch  # a last incomplete batch has no part in the loss
@@ -48,8 +47,8 @@ def main(job):
             tables[kind].append(pd.DataFrame(key, index=table.index).join(table))
     if not tables["minima"]:
         raise UserError(
-            f"config: select.landscapes: {job.wildcards.model} is not trained in this run and has "
-            "learned no temperature; select a landscape that gives some, too"
+            f"config: select.landscapes: {model} is not trained in this run and has "
+            "learned no temperature; also select a landscape that gives some"
         )
     for kind, parts in tables.items():
         write_csv(job.output[kind], pd.concat(parts))

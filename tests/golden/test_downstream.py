@@ -17,10 +17,10 @@ from mindgap.downstream.published import (
     published_rates,
     published_tests,
 )
-from mindgap.downstream.shifted import gap_direction
 from mindgap.downstream.zero_shot import accuracy_curve, classify
 from mindgap.embed.arrays import read_array
 from mindgap.gap.cosines import unit_rows
+from mindgap.shift.moves import gap_direction
 
 # Percent of crime, non-human and both, by group and shift, as the counts have them.
 RATES = """

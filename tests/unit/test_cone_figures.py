@@ -10,6 +10,7 @@ from mindgap.cone.cones import cone_tables, gap_table, summarise, twin_table
 from mindgap.cone.plan import cone_datasets, cone_figures, tower_datasets, towers
 from mindgap.cone.published import compare_depth
 from mindgap.cone.separation import separation_tables
+from mindgap.cone.store import Cloud
 from mindgap.cone.studies import depth_studies, run_study
 from mindgap.cone.theorems import growth_table, variance_table
 from mindgap.config import check_config, read_yaml
@@ -40,7 +41,8 @@ def tower(model, modalities, weights="random", members=3):
         tensors["set captions drawn/image"] = draw(2)
     if "text" in modalities:
         tensors |= {f"{k}.pooled": v for k, v in tensors.items() if "drawn" not in k}
-    return tensors, {"model": model, "weights": weights}, list(range(members))
+    clouds = {Cloud.parse(name): rows for name, rows in tensors.items()}
+    return clouds, {"model": model, "weights": weights}, list(range(members))
 
 
 @pytest.fixture(params=["random", "with trained weights"])

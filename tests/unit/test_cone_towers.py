@@ -1,5 +1,4 @@
 import io
-import json
 
 import numpy as np
 import pytest
@@ -7,27 +6,30 @@ import torch
 from PIL import Image
 
 from mindgap.cone import inputs as given
-from mindgap.cone.checkpoints import Checkpoint, embed_checkpoints
 from mindgap.cone.cones import cone_row, cone_tables, gap_table, summarise, twin_table
 from mindgap.cone.separation import name_members, separation_row, separation_tables
-from mindgap.cone.store import load_towers, save_towers
+from mindgap.cone.store import Cloud, load_towers, save_towers
 from mindgap.cone.towers import (
-    ResNet,
-    build_towers,
+    embed_checkpoints,
     embed_initialisations,
     embed_mlp,
-    picture_side,
     run_towers,
     without_normalisation,
 )
 from mindgap.data.pairs import write_pairs
 from mindgap.embed.clip import random_clip
+from mindgap.embed.encode import embed_pairs
+from mindgap.embed.encoders.drawn import RandomResNet, drawn_encoder, picture_side
+from mindgap.embed.encoders.load import load_encoder
+from mindgap.embed.extract import Work
 from mindgap.gap.cosines import mean_cosine, unit_rows
 from mindgap.gap.measures import modality_gap
 from mindgap.runtime.errors import UserError
 from tests.bounds import NETWORK
+from tests.checkpoints import FAMILIES, make_checkpoint
 
 CPU = torch.device("cpu")
+IMAGE = Cloud("set", "image")
 
 
 def png(seed, size=40):
@@ -47,9 +49,17 @@ def pairs(tmp_path):
     return path
 
 
+def named(clouds):
+    return {str(cloud): rows for cloud, rows in clouds.items()}
+
+
+def parsed(tensors):
+    return {Cloud.parse(name): rows for name, rows in tensors.items()}
+
+
 def test_resnet_18_is_torchvisions():
     """11,689,512 parameters without the classifier's 513,000, kernels with variance 2 / fan-out."""
-    towers = ResNet("resnet-18")
+    towers = RandomResNet("resnet-18")
     assert sum(p.numel() for p in towers.model.parameters()) == 11_689_512 - 513_000
     towers.draw(0)
     assert not towers.model.training
@@ -69,11 +79,11 @@ def test_resnet_18_is_torchvisions():
 
 
 def test_batch_norm_of_a_random_resnet_is_the_identity_and_features_are_not_negative():
-    towers = build_towers("resnet-tiny")
+    towers = drawn_encoder("resnet-tiny")
     towers.draw(1)
-    x = given.noise(4, 0).pixels(0, 4, towers.size)
+    x = given.noise(4, 0).pixels(0, 4, towers.side)
     with torch.inference_mode():
-        features = towers("image", x)[""]
+        features = towers.encode("image", {"pixel_values": x})
     assert (features >= 0).all(), "after the last ReLU and the pooling (T15)"
     assert features.shape == (4, 32)
     hooks = [
@@ -82,7 +92,7 @@ def test_batch_norm_of_a_random_resnet_is_the_identity_and_features_are_not_nega
         if isinstance(m, torch.nn.BatchNorm2d)
     ]
     with torch.inference_mode():
-        bare = towers("image", x)[""]
+        bare = towers.encode("image", {"pixel_values": x})
     assert hooks
     # Batch norm divides by sqrt(1 + 1e-5), at most 20 times one after the other.
     largest = float(bare.max())
@@ -90,7 +100,7 @@ def test_batch_norm_of_a_random_resnet_is_the_identity_and_features_are_not_nega
 
 
 def test_clip_towers_are_the_models_own_embeddings():
-    towers = build_towers("tiny")
+    towers = drawn_encoder("tiny")
     towers.draw(3)
     model = random_clip("tiny", 3)
     noise = given.noise(5, 42)
@@ -100,8 +110,9 @@ def test_clip_towers_are_the_models_own_embeddings():
         text = model.get_text_features(input_ids=noise.tokens(0, 5))
     for modality, expected in (("image", image), ("text", text)):
         expected = getattr(expected, "pooler_output", expected)
-        np.testing.assert_allclose(found[modality], expected, atol=NETWORK)
-    assert set(found) == {"image", "image.pooled", "text", "text.pooled"}
+        np.testing.assert_allclose(found[Cloud("noise", modality)], expected, atol=NETWORK)
+    names = {f"noise/{m}{end}" for m in ("image", "text") for end in ("", ".pooled")}
+    assert set(map(str, found)) == names
 
 
 def test_noise_is_that_of_the_protocol_and_row_by_row():
@@ -119,7 +130,7 @@ def test_noise_is_that_of_the_protocol_and_row_by_row():
 
 def test_embeddings_that_are_not_finite_end_in_one_sentence(monkeypatch):
     def broken(*_, **__):
-        return {"image": np.full((4, 8), np.nan, np.float32)}
+        return {Cloud("noise", "image"): np.full((4, 8), np.nan, np.float32)}
 
     monkeypatch.setattr("mindgap.cone.towers.run_towers", broken)
     with pytest.raises(UserError, match="resnet-tiny on noise, image: "):
@@ -127,13 +138,14 @@ def test_embeddings_that_are_not_finite_end_in_one_sentence(monkeypatch):
 
 
 def test_layer_norms_are_passed_by_and_come_back():
-    towers = build_towers("tiny")
+    towers = drawn_encoder("tiny")
     towers.draw(0)
     noise = given.noise(4, 0)
-    before = run_towers(towers, noise, 4, CPU)["text"]
+    text = Cloud("noise", "text")
+    before = run_towers(towers, noise, 4, CPU)[text]
     with without_normalisation(towers.model):
-        bare = run_towers(towers, noise, 4, CPU)["text"]
-    after = run_towers(towers, noise, 4, CPU)["text"]
+        bare = run_towers(towers, noise, 4, CPU)[text]
+    after = run_towers(towers, noise, 4, CPU)[text]
     np.testing.assert_array_equal(before, after)
     assert np.abs(before - bare).max() > 1e-3
 
@@ -142,14 +154,14 @@ def test_all_initialisations_of_all_inputs(pairs):
     sets = {"things": str(pairs), "again": str(pairs)}
     inputs, few = given.gather_inputs(given.noise(5, 0), sets, {"things": "again"}, 5, 32)
     assert [s.name for s in inputs] == ["noise", "things"]
-    assert [s.name for s in few] == ["things captions drawn", "again"]
-    found = embed_initialisations("tiny", [0, 1, 2], inputs, few, 2, 3, CPU)
+    assert [(s.name, s.drawn) for s in few] == [("things", True), ("again", False)]
+    found = named(embed_initialisations("tiny", [0, 1, 2], inputs, few, 2, 3, CPU))
     assert found["noise/image"].shape == found["things/text"].shape == (3, 5, 64)
     assert found["things captions drawn/image"].shape == (2, 5, 64)
     assert "things captions drawn/text" not in found
     assert found["things unnormalised/image"].shape == (2, 5, 64)
     np.testing.assert_array_equal(found["again/image"], found["things/image"][:2])
-    other = embed_initialisations("tiny", [2], inputs, [], 1, 5, CPU)
+    other = named(embed_initialisations("tiny", [2], inputs, [], 1, 5, CPU))
     np.testing.assert_allclose(other["things/image"][0], found["things/image"][2], atol=NETWORK)
     one = random_clip("tiny", 1)
     with torch.inference_mode():
@@ -164,9 +176,6 @@ def test_pictures_are_prepared_as_torchvision_does_by_default(pairs):
     picture = Image.open(io.BytesIO(png(0)))  # 48 x 40: scaled to 38 x 32, 3 columns cut each side
     expected = np.asarray(picture.resize((38, 32), Image.Resampling.BILINEAR).crop((3, 0, 35, 32)))
     np.testing.assert_array_equal(things.pictures[0], expected)
-    enlarged = picture.resize((48, 40), Image.Resampling.BILINEAR).crop((8, 4, 40, 36))
-    shown = given.prepare(picture, 32, Image.Resampling.BILINEAR, 40)
-    np.testing.assert_array_equal(shown, np.asarray(enlarged))
     pixel = (expected[4, 5] / 255 - np.array(given.MEAN)) / np.array(given.STD)
     np.testing.assert_allclose(things.pixels(0, 1, 32)[0, :, 4, 5], pixel, atol=1e-5)
     np.testing.assert_allclose(
@@ -180,7 +189,7 @@ def test_pictures_are_prepared_as_torchvision_does_by_default(pairs):
 
 def test_refusals(pairs, tmp_path):
     with pytest.raises(UserError, match="no architecture is called 'vit-x'"):
-        build_towers("vit-x")
+        drawn_encoder("vit-x")
     with pytest.raises(UserError, match="at least two items"):
         given.read_items(pairs, "things", 1, 32)
     short = tmp_path / "short.parquet"
@@ -195,47 +204,40 @@ def test_refusals(pairs, tmp_path):
         given.read_items(silent, "silent", 2, 32)
 
 
-def test_a_checkpoint_without_weights_is_refused_in_one_sentence(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "resnet"}))
-    with pytest.raises(
-        UserError, match=r"is not a checkpoint folder: it needs config\.json, weights"
-    ):
-        Checkpoint(str(tmp_path), None, CPU)
-    with pytest.raises(UserError, match="neither a folder nor in the local cache; fetch it once"):
-        Checkpoint("nobody/no-such-model", None, CPU)
+@pytest.mark.parametrize("family", ["clip", "resnet"])
+def test_trained_weights_are_embedded_as_by_any_other_encoder(pairs, tmp_path, family):
+    """Two checkpoints: their rows are those of the chapter `embed`."""
+    folders = [make_checkpoint(family, tmp_path / str(seed), seed) for seed in (0, 1)]
+    work = Work(batch_size=2, precision="float32")
+    found = embed_checkpoints(folders, {"things": str(pairs)}, 5, work, CPU)
+    assert {cloud.modality for cloud in found} == set(FAMILIES[family])
+    expected = embed_pairs(load_encoder(folders[1]), pairs, work, CPU)
+    for cloud, rows in found.items():
+        assert rows.shape[:2] == (2, 5)
+        every = expected.rows[cloud.modality]
+        np.testing.assert_allclose(rows[1], every[:5], atol=NETWORK)
 
 
-def test_a_checkpoint_folder_gives_its_own_embeddings(pairs, tmp_path):
-    """Two ResNets saved by the library: their rows, standardised as their own files say."""
-    form = {
-        "size": {"shortest_edge": 32},
-        "image_mean": [0.5] * 3,
-        "image_std": [0.25] * 3,
-        "resample": 2,
-    }
-    folders = []
-    for seed in (0, 1):
-        towers = build_towers("resnet-tiny")
-        towers.draw(seed)
-        folder = tmp_path / f"checkpoint{seed}"
-        towers.model.save_pretrained(folder)
-        (folder / "preprocessor_config.json").write_text(json.dumps(form))
-        folders.append(str(folder))
-    found = embed_checkpoints(folders, None, {"things": str(pairs)}, 5, 2, CPU)
-    assert set(found) == {"things/image"}
-    assert found["things/image"].shape == (2, 5, 32)
-    things = given.read_items(pairs, "things", 5, 32)
-    x = torch.from_numpy((things.pictures / 255 - 0.5) / 0.25).permute(0, 3, 1, 2).float()
-    with torch.inference_mode():
-        expected = towers("image", x)[""]
-    np.testing.assert_allclose(found["things/image"][1], expected, atol=NETWORK)
+def test_checkpoints_of_two_sizes_are_refused(pairs, tmp_path):
+    folders = [make_checkpoint(family, tmp_path / family) for family in ("resnet", "vit")]
+    with pytest.raises(UserError, match="differ in the size of their image embeddings of things"):
+        embed_checkpoints(folders, {"things": str(pairs)}, 5, Work(), CPU)
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+@pytest.mark.parametrize("normalised", [False, True])
+@pytest.mark.parametrize("pooled", [False, True])
+def test_the_name_of_a_cloud_says_all_that_it_is(drawn, normalised, pooled):
+    cloud = Cloud("a set", "image", drawn, normalised, pooled)
+    assert Cloud.parse(str(cloud)) == cloud
 
 
 def test_store_keeps_everything(tmp_path):
-    tensors = {"noise/image": np.arange(12, dtype=np.float32).reshape(2, 3, 2)}
+    noise = Cloud("noise", "image")
+    tensors = {noise: np.arange(12, dtype=np.float32).reshape(2, 3, 2)}
     save_towers(tmp_path / "a.safetensors", tensors, {"model": "x", "members": [0, 1]})
     found, about = load_towers(tmp_path / "a.safetensors")
-    np.testing.assert_array_equal(found["noise/image"], tensors["noise/image"])
+    np.testing.assert_array_equal(found[noise], tensors[noise])
     assert about == {"model": "x", "members": [0, 1]}
 
 
@@ -265,7 +267,8 @@ def stacks():
     rng = np.random.default_rng(0)
     centres = np.eye(12)[:6].reshape(2, 3, 1, 12)
     stack = (centres + 0.05 * rng.standard_normal((2, 3, 8, 12))).astype(np.float32)
-    return {"set/image": stack[0], "set/text": stack[1], "set captions drawn/image": stack[0][:2]}
+    drawn = {"set captions drawn/image": stack[0][:2]}
+    return parsed({"set/image": stack[0], "set/text": stack[1], **drawn})
 
 
 def test_tables_of_cones_and_gaps(stacks):
@@ -279,7 +282,7 @@ def test_tables_of_cones_and_gaps(stacks):
     assert gaps["gap"].tolist() == pytest.approx(
         [
             modality_gap(unit_rows(a), unit_rows(b))
-            for a, b in zip(stacks["set/image"], stacks["set/text"], strict=True)
+            for a, b in zip(stacks[IMAGE], stacks[Cloud("set", "text")], strict=True)
         ]
     )
     summary = summarise(gaps, ["model", "inputs", "variant", "size"], ["gap"])
@@ -294,6 +297,7 @@ def test_projections_of_any_size_keep_the_gap():
     text = 0.5 * rng.standard_normal((2, 30, 64)) + rng.standard_normal((2, 1, 64))
     tensors = {"a/image": image, "a/text": text, "a/image.pooled": image, "a/text.pooled": text}
     tensors["a/image"] = image[..., :64]
+    tensors = parsed(tensors)
     gaps = gap_table(tensors, {"model": "m"}, [0, 1], [256, 4096], 0)
     wide = gaps[gaps["variant"] == "projected"].set_index(["size", "member"])["gap"]
     assert sorted(set(gaps["variant"])) == ["built", "projected"]
@@ -321,12 +325,12 @@ def test_twins_by_hand(stacks):
 
 
 def test_separation_of_tight_clouds(stacks):
-    row = separation_row(stacks["set/image"], 1000, 0)
+    row = separation_row(stacks[IMAGE], 1000, 0)
     assert row["between_share"] > 0.9
     assert row["within_cosine"] == pytest.approx(
-        np.mean([mean_cosine(unit_rows(r)) for r in stacks["set/image"]])
+        np.mean([mean_cosine(unit_rows(r)) for r in stacks[IMAGE]])
     )
-    x = np.concatenate([unit_rows(r) for r in stacks["set/image"]])
+    x = np.concatenate([unit_rows(r) for r in stacks[IMAGE]])
     across = (x @ x.T)[np.repeat(np.arange(3), 8)[:, None] != np.repeat(np.arange(3), 8)]
     assert row["between_cosine"] == pytest.approx(across.mean())
     assert row["large_values"] == 2, "one less than the clouds"
@@ -371,9 +375,9 @@ def test_separation_tables_hold_sets_that_all_members_saw(stacks):
 
 
 def test_mlp_is_one_network_a_seed_on_the_same_rows():
-    found = embed_mlp(3, 24, [5, 6], 10, 0, 1)["noise/vector"]
+    found = embed_mlp(3, 24, [5, 6], 10, 0, 1)[Cloud("noise", "vector")]
     assert found.shape == (2, 10, 24)
-    alone = embed_mlp(3, 24, [6], 10, 0, 1)["noise/vector"][0]
+    alone = embed_mlp(3, 24, [6], 10, 0, 1)[Cloud("noise", "vector")][0]
     np.testing.assert_allclose(found[1], alone, atol=NETWORK)
     assert (found >= 0).all()
     assert separation_row(found, 100, 0)["naming"] == 1
@@ -381,31 +385,4 @@ def test_mlp_is_one_network_a_seed_on_the_same_rows():
 
 @pytest.mark.parametrize("name", ["resnet-tiny", "tiny", "resnet-18"])
 def test_picture_sides(name):
-    assert picture_side(name) == build_towers(name).size
-
-
-def test_a_clip_checkpoint_gives_both_towers(pairs, tmp_path):
-    from transformers import CLIPTokenizer
-
-    letters = "thingnumber0123456"
-    ends = ["<|startoftext|>", "<|endoftext|>"]
-    words = sorted({*letters, *(f"{letter}</w>" for letter in letters)})
-    vocabulary = {word: i for i, word in enumerate([*words, *ends])}
-    model = random_clip("tiny", 0)
-    folder = tmp_path / "clip"
-    model.save_pretrained(folder)
-    CLIPTokenizer(vocab=vocabulary, merges=[]).save_pretrained(folder)
-    form = {
-        "crop_size": {"height": 32, "width": 32},
-        "image_mean": [0.4] * 3,
-        "image_std": [0.3] * 3,
-    }
-    (folder / "preprocessor_config.json").write_text(json.dumps(form))
-    found = embed_checkpoints([str(folder)], None, {"things": str(pairs)}, 4, 3, CPU)
-    assert found["things/image"].shape == found["things/text"].shape == (1, 4, 64)
-    tokeniser = CLIPTokenizer.from_pretrained(folder)
-    tokens = tokeniser(["thing number 2"], return_tensors="pt")
-    with torch.inference_mode():
-        text = model.get_text_features(**tokens)
-    text = getattr(text, "pooler_output", text)
-    np.testing.assert_allclose(found["things/text"][0, 2], text[0], atol=NETWORK)
+    assert picture_side(name) == drawn_encoder(name).side

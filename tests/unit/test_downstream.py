@@ -6,10 +6,12 @@ import pytest
 from scipy import stats
 
 from mindgap.downstream.classes import (
+    Labelled,
     Labels,
     array_labels,
     class_names,
     class_vectors,
+    direction_rows,
     prompt_texts,
     read_labels,
     vectors_of_rows,
@@ -17,13 +19,6 @@ from mindgap.downstream.classes import (
 from mindgap.downstream.fairness import check_groups, confusion, measure_rates
 from mindgap.downstream.models import correlate, gather, kendall
 from mindgap.downstream.retrieval import retrieval_curve, shifted_ranks
-from mindgap.downstream.shifted import (
-    amounts,
-    direction_of,
-    gap_direction,
-    shift_axis,
-    shifted_distance,
-)
 from mindgap.downstream.significance import (
     best_shift,
     chi_squared,
@@ -38,6 +33,12 @@ from mindgap.gap.cosines import unit_rows
 from mindgap.gap.retrieval import match_ranks
 from mindgap.runtime.errors import UserError
 from mindgap.shift.landscape import landscape
+from mindgap.shift.moves import (
+    amounts,
+    gap_direction,
+    shift_axis,
+    shifted_distance,
+)
 
 SHIFTS = np.array([-1.5, -0.5, 0.0, 0.25, 0.8])
 
@@ -121,15 +122,16 @@ def test_no_shift_is_always_on_the_axis():
 
 def test_direction_comes_from_the_prompts_or_from_a_set_of_pairs(pairs, tmp_path):
     x, y = pairs
-    own = direction_of(None, x, y[:4])
-    np.testing.assert_allclose(own, gap_direction(x, y[:4]))
+    known = Labelled(x[:9], y[:9], Labels(("0",), np.zeros(9, int)), y[:4])
+    for rows, expected in zip(direction_rows(None, known), (x[:9], y[:4]), strict=True):
+        np.testing.assert_array_equal(rows, expected)
     save_embeddings(
         tmp_path / "p.safetensors",
         Embeddings({"image": x, "text": y}, about={"modalities": ["image", "text"]}),
     )
-    other = direction_of(tmp_path / "p.safetensors", x[:9], y[:4])
+    other = gap_direction(*direction_rows(tmp_path / "p.safetensors", known))
     np.testing.assert_allclose(other, gap_direction(x, y), atol=1e-6)  # kept as float32
-    with pytest.raises(UserError, match="the means of the two modalities coincide"):
+    with pytest.raises(UserError, match="the two modalities have equal means"):
         gap_direction(x, x)
 
 

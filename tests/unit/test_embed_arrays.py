@@ -5,7 +5,13 @@ import pytest
 from safetensors.numpy import save_file
 
 from mindgap.embed.arrays import features, own_arrays, read_array
-from mindgap.embed.store import Embeddings, check_pairs, load_embeddings, save_embeddings
+from mindgap.embed.store import (
+    Embeddings,
+    check_pairs,
+    load_embeddings,
+    save_embeddings,
+    warn_if_equal,
+)
 from mindgap.runtime.errors import UserError
 
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3) + 1
@@ -91,9 +97,14 @@ def zero(rows):
         (ROWS[:3], ROWS, "unpaired lengths (3 image, 4 text rows)"),
         (ROWS, nan(ROWS), "m, text: NaN or infinity in row 1;"),
         (zero(ROWS), ROWS, "m, image: rows 0, 1, 2 and 1 more all zero"),
-        (ROWS[:1], ROWS[:1], "m, image: one row only"),
-        (ROWS[:0], ROWS[:0], "m, image: an empty array of shape (0, 3)"),
-        (ROWS[0], ROWS[0], "m, image: an array of shape (3,)"),
+        (ROWS[:1], ROWS[:1], "m, image: an array of shape (1, 3); the gap needs at least two rows"),
+        (ROWS[:0], ROWS[:0], "m, image: an array of shape (0, 3)"),
+        (
+            ROWS[0],
+            ROWS[0],
+            "m, image: expected an array of shape (n, d), one row per item, got (3,)",
+        ),
+        (ROWS[:, :1], ROWS[:, :1], "two rows and two dimensions"),
         (ROWS, ROWS[:, :2], "different dimensions (image 3, text 2)"),
     ],
 )
@@ -124,3 +135,10 @@ def test_a_truncated_file_is_named(tmp_path):
     data = (tmp_path / "a.safetensors").read_bytes()
     (tmp_path / "a.safetensors").write_bytes(data[:-10])
     assert "delete it and run again" in refused(load_embeddings, tmp_path / "a.safetensors")
+
+
+def test_equal_rows_are_said_on_the_console(caplog):
+    warn_if_equal(Embeddings({"image": ROWS, "text": ROWS[[1, 1, 1]]}), "mine on own")
+    assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING"] == [
+        "mine on own: all 3 rows of text are equal"
+    ]

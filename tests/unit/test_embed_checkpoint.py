@@ -80,6 +80,52 @@ def test_missing_weights_are_not_drawn_at_random(copy):
         load_encoder(copy)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_tokenizer_or_processor_is_never_invented(family, tmp_path):
+    """Without its files the library makes an empty tokenizer, and all texts become one vector."""
+    modalities = FAMILIES[family]
+    for part, what in (("token", "tokenizer"), ("processor", "processor")):
+        folder = make_checkpoint(family, tmp_path / part)
+        ends = ("spiece.model", "spiece.vocab", "vocab.json", "merges.txt")
+        for path in folder.iterdir():
+            if (part == "token" and path.name in ends) or part in path.name:
+                path.unlink()
+        if modalities == {"token": ("image",), "processor": ("text",)}[part]:
+            load_encoder(folder)  # a tower without that part
+            continue
+        with pytest.raises(UserError, match=rf"lacks the .* of its {what}"):
+            load_encoder(folder)
+
+
+def test_a_tokenizer_without_words_is_refused(copy):
+    from transformers import CLIPTokenizer
+
+    for path in copy.glob("*token*"):
+        path.unlink()
+    CLIPTokenizer().save_pretrained(copy)
+    with pytest.raises(UserError, match="its tokenizer knows no word"):
+        load_encoder(copy)
+    (copy / "tokenizer.json").write_text("{}")
+    with pytest.raises(UserError, match="its tokenizer or processor cannot be read"):
+        load_encoder(copy)
+
+
+def test_everything_that_a_folder_lacks_is_in_one_sentence(copy):
+    for path in copy.iterdir():
+        if path.name != "config.json":
+            path.unlink()
+    with pytest.raises(UserError, match=r"tokenizer .* and .* processor .* and weights"):
+        load_encoder(copy)
+
+
+def test_a_projection_of_another_size_is_named(copy):
+    edit(copy / "config.json", projection_dim=99)
+    with pytest.raises(
+        UserError, match=r"2 weights .* \(saved as \(24, 32\), .* says \(99, 32\)\)"
+    ):
+        load_encoder(copy)
+
+
 def test_a_classifier_without_pooler_gives_its_first_token(tmp_path):
     folder = make_checkpoint("vit", tmp_path / "vit")
     assert load_encoder(folder, modalities=("image",)).facts["pooling"] == "pooler"
@@ -127,7 +173,7 @@ def test_random_weights_come_from_the_seed(family, tmp_path):
     folder = make_checkpoint(family, tmp_path)
     for path in folder.glob("model*"):
         path.unlink()
-    with pytest.raises(UserError, match="weights cannot be read"):
+    with pytest.raises(UserError, match=r"lacks weights \(model.safetensors\); copy"):
         load_encoder(folder)
     state = torch.random.get_rng_state()
     first, again, other = (load_encoder(folder, "random", seed) for seed in (3, 3, 4))

@@ -9,8 +9,9 @@ from transformers import CLIPModel
 from mindgap.data.pairs import write_pairs
 from mindgap.data.sets import build_pairs
 from mindgap.embed import clip
-from mindgap.embed.encode import RandomClip, embed_pairs
+from mindgap.embed.encode import embed_pairs
 from mindgap.embed.encoders.base import vectors
+from mindgap.embed.encoders.drawn import RandomClip
 from mindgap.embed.extract import Work, choose_captions
 from mindgap.gap.cosines import mean_cosine, unit_rows
 from mindgap.gap.measures import modality_gap

@@ -9,7 +9,7 @@ from PIL import Image
 
 from mindgap.data.pairs import write_pairs
 from mindgap.embed.encode import embed_pairs
-from mindgap.embed.extract import Work, extract, shard_range
+from mindgap.embed.extract import Work, embed_prompts, extract, shard_range
 from mindgap.embed.items import read_items
 from mindgap.embed.run import Runner
 from mindgap.embed.shards import join_files, sampled
@@ -237,3 +237,13 @@ def test_shards_of_different_runs_are_not_joined(tmp_path):
     save_embeddings(files[1], found, {"precision": "bfloat16"})
     with pytest.raises(UserError, match="differ in precision"):
         join_files(files, tmp_path / "j.safetensors")
+
+
+def test_different_texts_with_one_vector_are_refused(tmp_path):
+    class Same(Means):
+        def encode(self, modality, inputs):
+            return torch.ones(len(inputs["x"]), 3)
+
+    with pytest.raises(UserError, match="maps all 2 different texts to one vector"):
+        embed_prompts(Same(), ["a", "b"], Work(), CPU)
+    assert embed_prompts(Same(), ["a", "a"], Work(), CPU).shape == (2, 3)

@@ -15,7 +15,7 @@ def test_grid():
     assert not np.signbit(grid[20])
     np.testing.assert_array_equal(shift_grid(0, 0.3, 0.1), [0, 0.1, 0.2, 0.3])
     np.testing.assert_array_equal(shift_grid(2, 2, 1), [2])
-    with pytest.raises(UserError, match="the grid of shifts from 1 to 0 is empty"):
+    with pytest.raises(UserError, match="a grid of shifts from 1 to 0 is empty"):
         shift_grid(1, 0, 0.5)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from mindgap.cone.kernels import cap_log2
+from mindgap.cone.store import Cloud, Clouds, as_built
 from mindgap.gap.cosines import histogram, mean_cosine, unit_rows, within_statistics
 
 _EXACT = 1024  # rows up to which quantiles come from the cosines themselves
@@ -52,19 +53,15 @@ def cone_row(rows: np.ndarray, bins: int, threads: int = 1) -> tuple[dict, np.nd
 
 
 def cone_tables(
-    tensors: Mapping[str, np.ndarray], key: dict, members: list, bins: int, threads: int = 1
+    clouds: Clouds, key: dict, members: list, bins: int, threads: int = 1
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """One row an input set, modality and member; and their histograms (only bins that hold pairs).
-
-    `tensors` maps `{inputs}/{modality}` to rows of shape (members, n, d); pooled ones and those
-    without normalisation are left out.
-    """
+    """One row per input set, modality and member; and their histograms (bins that hold pairs)."""
     rows, bars = [], []
     edges = np.linspace(-1, 1, bins + 1)
-    for inputs, modality, stack in embeddings(tensors):
+    for cloud, stack in as_built(clouds):
         for member, some in zip(members, stack, strict=False):
             found, counts = cone_row(some, bins, threads)
-            name = {**key, "inputs": inputs, "modality": modality, "member": member}
+            name = {**key, "inputs": cloud.label, "modality": cloud.modality, "member": member}
             rows.append({**name, **found})
             held = np.flatnonzero(counts)
             bar = {
@@ -76,16 +73,8 @@ def cone_tables(
     return pd.DataFrame(rows), pd.concat(bars) if bars else pd.DataFrame()
 
 
-def embeddings(tensors: Mapping[str, np.ndarray]) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Input set, modality and rows of what the towers put out as built."""
-    for label, stack in tensors.items():
-        inputs, _, modality = label.rpartition("/")
-        if not modality.endswith(".pooled") and not inputs.endswith(" unnormalised"):
-            yield inputs, modality, stack
-
-
 def summarise(table: pd.DataFrame, by: list[str], values: list[str]) -> pd.DataFrame:
-    """Mean, sd, lowest and highest of each value over the members: one row a group and value."""
+    """Mean, sd, lowest and highest of each value over the members: one row per group and value."""
     long = table.melt(by, values, "statistic", "value")
     groups = long.groupby([*by, "statistic"], sort=False, dropna=False)["value"]
     return groups.agg(members="size", mean="mean", sd="std", low="min", high="max").reset_index()
@@ -97,36 +86,33 @@ def centroids(stack: np.ndarray) -> np.ndarray:
 
 
 def gap_table(
-    tensors: Mapping[str, np.ndarray], key: dict, members: list, sizes: list[int], seed: int
+    clouds: Clouds, key: dict, members: list, sizes: list[int], seed: int
 ) -> pd.DataFrame:
     """Gap between the two towers of each initialisation, as built and changed.
 
     Variants: `built`; `unnormalised`, the same weights without layer norms and on pixels that are
     not standardised (after Supp. Fig. 15); `projected`, what the towers pool, through fresh
-    projections N(0, 1/width) to each size (after Supp. Fig. 16). One row a set of inputs, variant,
-    size and member.
+    projections N(0, 1/width) to each size (after Supp. Fig. 16). One row per set of inputs,
+    variant, size and member.
     """
     rows: list[dict] = []
 
-    def add(inputs: str, variant: str, image: np.ndarray, text: np.ndarray) -> None:
+    def add(cloud: Cloud, variant: str, image: np.ndarray, text: np.ndarray) -> None:
         gaps = np.linalg.norm(centroids(image) - centroids(text), axis=1)
-        size = image.shape[-1]
+        name = {**key, "inputs": cloud.label, "variant": variant, "size": image.shape[-1]}
         for member, gap in zip(members, gaps, strict=False):
-            name = {**key, "inputs": inputs, "variant": variant, "size": size, "member": member}
-            rows.append({**name, "gap": gap})
+            rows.append({**name, "member": member, "gap": gap})
 
-    for inputs in dict.fromkeys(label.rpartition("/")[0] for label in tensors):
-        if f"{inputs}/image" not in tensors or f"{inputs}/text" not in tensors:
+    for image in clouds:
+        text = replace(image, modality="text")
+        if image.pooled or image.modality != "image" or text not in clouds:
             continue
-        plain = inputs.removesuffix(" unnormalised")
-        variant = "built" if plain == inputs else "unnormalised"
-        add(plain, variant, tensors[f"{inputs}/image"], tensors[f"{inputs}/text"])
-        pooled = [tensors.get(f"{inputs}/{modality}.pooled") for modality in ("image", "text")]
-        if plain == inputs and all(stack is not None for stack in pooled):
+        add(image, "built" if image.normalised else "unnormalised", clouds[image], clouds[text])
+        pooled = [clouds.get(replace(cloud, pooled=True)) for cloud in (image, text)]
+        if image.normalised and all(stack is not None for stack in pooled):
             for size in sizes:
-                add(
-                    inputs, "projected", *(_project(p, size, seed, k) for k, p in enumerate(pooled))
-                )
+                both = (_project(stack, size, seed, k) for k, stack in enumerate(pooled))
+                add(image, "projected", *both)
     columns = [*key, "inputs", "variant", "size", "member", "gap"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -140,27 +126,27 @@ def _project(stack: np.ndarray, size: int, seed: int, tower: int) -> np.ndarray:
     return np.matmul(stack, np.stack(draws) * np.float32(width**-0.5))
 
 
-def twin_table(
-    tensors: Mapping[str, np.ndarray], key: dict, dataset: str, drawings: str | None
-) -> pd.DataFrame:
+def twin_table(clouds: Clouds, key: dict, dataset: str, drawings: str | None) -> pd.DataFrame:
     """How far apart two clouds lie when only the initialisation differs, or only the data.
 
     Every case compares the rows of two input sets (the same one for "the same inputs") through one
     initialisation or through two different ones: gap of the centroids over all (pairs of)
     initialisations, and the mean cosine of the two embeddings of one item.
     """
-    drawn = f"{dataset} captions drawn"
-    cases = [("the same inputs", "noise", "noise", m) for m in ("image", "text", "vector")]
-    cases += [("the same inputs", dataset, dataset, m) for m in ("image", "text")]
-    cases += [("pictures, captions drawn", dataset, drawn, "image")]
-    cases += [("two drawings", dataset, drawings, "image")]
+    same = [Cloud("noise", m) for m in ("image", "text", "vector")]
+    same += [Cloud(dataset, m) for m in ("image", "text")]
+    cases = [("the same inputs", cloud, cloud) for cloud in same]
+    picture = Cloud(dataset, "image")
+    cases += [("pictures, captions drawn", picture, replace(picture, drawn=True))]
+    cases += [("two drawings", picture, Cloud(drawings or "", "image"))]
     rows = []
-    for case, a, b, modality in cases:
-        if not {f"{a}/{modality}", f"{b}/{modality}"} <= set(tensors):
+    for case, a, b in cases:
+        if not {a, b} <= set(clouds):
             continue
-        members = min(len(tensors[f"{name}/{modality}"]) for name in (a, b))
-        x, y = ([unit_rows(r) for r in tensors[f"{s}/{modality}"][:members]] for s in (a, b))
-        name = {**key, "modality": modality, "case": case, "inputs_a": a, "inputs_b": b}
+        members = min(len(clouds[a]), len(clouds[b]))
+        x, y = ([unit_rows(r) for r in clouds[cloud][:members]] for cloud in (a, b))
+        name = {**key, "modality": a.modality, "case": case}
+        name |= {"inputs_a": a.label, "inputs_b": b.label}
         if a != b:
             rows.append(
                 {**name, "initialisations": 1, **_twins(x, y, [(k, k) for k in range(members)])}

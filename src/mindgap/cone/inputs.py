@@ -29,15 +29,17 @@ class Inputs:
     Attributes
     ----------
     name
-        `noise`, the name of a data set, or `{dataset} captions drawn`.
+        `noise` or the name of a data set.
     count
         Number of inputs.
     pictures
         uint8 of shape (n, size, size, 3), or None for noise.
     texts
-        One caption an item, or None: for noise, and where only the pictures are asked for.
+        One caption per item, or None: for noise, and where only the pictures are asked for.
     seed
         Seed of the noise; row i depends on it and on i alone.
+    drawn
+        Whether the pictures show the captions of the set.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Inputs:
     pictures: np.ndarray | None = None
     texts: list[str] | None = None
     seed: int = 0
+    drawn: bool = False
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -115,20 +118,15 @@ def captions_drawn(inputs: Inputs) -> Inputs:
     """The captions of a data set as pictures of their words, for networks that see only pixels."""
     size = inputs.pictures.shape[1]
     pictures = np.stack([draw_text(text, size) for text in inputs.texts])
-    return Inputs(f"{inputs.name} captions drawn", inputs.count, pictures)
+    return Inputs(inputs.name, inputs.count, pictures, drawn=True)
 
 
-def prepare(
-    picture: Image.Image,
-    size: int,
-    how: Image.Resampling = Image.Resampling.BILINEAR,
-    shortest: int | None = None,
-) -> np.ndarray:
-    """Shortest side to `shortest` (or `size`), centre crop: uint8 of shape (size, size, 3)."""
+def prepare(picture: Image.Image, size: int) -> np.ndarray:
+    """Shortest side to `size`, bilinear, centre crop: uint8 of shape (size, size, 3)."""
     picture = picture.convert("RGB")
-    short, to = min(picture.size), shortest or size
-    width, height = (to if side == short else int(to * side / short) for side in picture.size)
-    picture = picture.resize((width, height), how)
+    short = min(picture.size)
+    width, height = (size if side == short else int(size * side / short) for side in picture.size)
+    picture = picture.resize((width, height), Image.Resampling.BILINEAR)
     left, top = round((width - size) / 2), round((height - size) / 2)
     return np.asarray(picture.crop((left, top, left + size, top + size)))
 

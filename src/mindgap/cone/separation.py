@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
-from mindgap.cone.cones import embeddings
+from mindgap.cone.store import Clouds, as_built
 from mindgap.gap.cosines import mean_cosine, unit_rows
 
 
@@ -90,19 +88,19 @@ def name_members(x: np.ndarray, member: np.ndarray, most: int, seed: int) -> tup
 
 
 def separation_tables(
-    tensors: Mapping[str, np.ndarray], key: dict, options: dict, seed: int
+    clouds: Clouds, key: dict, options: dict, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Numbers, singular values (50 at most) and two-dimensional points of every set of inputs.
 
-    The three tables have one row a set of inputs and modality, a singular value, and a row and
-    method (`umap` or `pca`). Only sets that all members saw take part.
+    The three tables have one row per set of inputs and modality, per singular value, and per row
+    and method (`umap` or `pca`). Only sets that all members saw take part.
     """
     rows, spectra, points = [], [], []
-    most = max(stack.shape[0] for _, _, stack in embeddings(tensors))
-    for inputs, modality, stack in embeddings(tensors):
+    most = max(len(stack) for _, stack in as_built(clouds))
+    for cloud, stack in as_built(clouds):
         if not 1 < most == len(stack):
             continue
-        name = {**key, "inputs": inputs, "modality": modality}
+        name = {**key, "inputs": cloud.label, "modality": cloud.modality}
         rows.append({**name, **separation_row(stack, options["neighbour_rows"], seed)})
         x = np.concatenate([unit_rows(r) for r in stack])
         values = singular_values(x - x.mean(axis=0))[:50]

@@ -195,3 +195,16 @@ def load_labelled(
         return Labelled(x, y, labels, vectors_of_rows(y, labels))
     texts = prompt_texts(template, labels.names)
     return Labelled(x, y, labels, class_vectors(texts, load_embeddings(prompts), text))
+
+
+def direction_rows(pairs: str | Path | None, known: Labelled) -> tuple[np.ndarray, np.ndarray]:
+    """Unit rows between whose means a task shifts: its items and prompts, or pairs of a file.
+
+    The paper takes the direction per task from the class prompts (Table 1; each class counts once),
+    and for Table 2 from the pairs of MSCOCO.
+    """
+    if not pairs:
+        return known.x, known.classes
+    embeddings = load_embeddings(pairs)
+    a, b = embeddings.rows
+    return unit_rows(embeddings.first(a)), unit_rows(embeddings.first(b))

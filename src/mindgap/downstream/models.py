@@ -13,16 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mindgap.gap.measures import relative_gap
+from mindgap.gap.measures import correlated, relative_gap
 
-MEASURES = (
-    "gap",
-    "relative_gap",
-    "distance_matched",
-    "mmd",
-    "effective_rank_a",
-    "effective_rank_b",
-)
 SCORES = ("recall_at_1_ab", "recall_at_1_ba", "zero_shot_accuracy")
 #: Below this number of models no ranking is far from chance: 3! orders have p = 1/3 at best.
 LEAST = 4
@@ -64,7 +56,7 @@ def gather(
     on each task at no shift (`curves`), on whatever set that is; the run's own trainings on the set
     that they are tested on (`trainings`, as trainings.csv).
     """
-    keep = [c for c in (*MEASURES, *SCORES) if c in gaps]
+    keep = [c for c in (*correlated(), *SCORES) if c in gaps]
     table = gaps[["dataset", "model", *keep]].rename(columns={"dataset": "over"})
     if curves is not None:
         untouched = curves[curves["shift"].abs() < 1e-9]
@@ -77,7 +69,7 @@ def gather(
             model=trainings["training"],
             relative_gap=[relative_gap(*row) for row in cosines],
         )
-        keep = [c for c in (*MEASURES, *SCORES) if c in own]
+        keep = [c for c in (*correlated(), *SCORES) if c in own]
         table = pd.concat([table, own[["over", "model", *keep]]], ignore_index=True)
     return table
 
@@ -90,7 +82,7 @@ def correlate(table: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
     """
     rows = []
     for over, part in table.groupby("over", sort=False):
-        for measure in [m for m in MEASURES if m in part]:
+        for measure in [m for m in correlated() if m in part]:
             for score in [s for s in part if s in SCORES or s.startswith("accuracy_")]:
                 both = part[[measure, score]].dropna()
                 if len(both) < LEAST:

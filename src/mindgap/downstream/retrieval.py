@@ -6,10 +6,10 @@ import numba as nb
 import numpy as np
 import pandas as pd
 
-from mindgap.downstream.shifted import amounts, gap_direction, reciprocal_norms, shifted_distance
 from mindgap.embed.store import Embeddings
 from mindgap.gap.cosines import unit_rows
 from mindgap.gap.retrieval import TIE, recall
+from mindgap.shift.moves import amounts, gap_direction, reciprocal_norms, shifted_distance
 
 _ENTRIES = 1 << 23  # similarities held at a time: 64 MB
 RECALL_AT = (1, 5, 10)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mindgap.downstream.shifted import (
+from mindgap.shift.moves import (
     amounts,
     reciprocal_norms,
     shifted_distance,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,29 @@ def choose_files(names: list[str]) -> list[str]:
     weights = [n for n in top if n.startswith(("model", "pytorch_model")) and n.endswith(_WEIGHTS)]
     safe = [name for name in weights if name.endswith(".safetensors")]
     return sorted([n for n in top if n.endswith(_CONFIGS) and n != MANIFEST] + (safe or weights))
+
+
+def check_parts(folder: str | Path, modalities: Iterable[str], weights: str = "trained") -> None:
+    """Refuse a checkpoint folder that lacks a part, all that it lacks in one sentence.
+
+    The library would invent some parts: without its files a tokenizer knows no word, and all texts
+    become one vector.
+    """
+    names = [path.name for path in Path(folder).iterdir()]
+    modalities, lacking = set(modalities), []
+    words = {"tokenizer.json", "vocab.json", "vocab.txt"}
+    if "text" in modalities and not any(n in words or n.endswith(".model") for n in names):
+        lacking.append("the files of its tokenizer (such as tokenizer.json)")
+    if modalities - {"text"} and not {"preprocessor_config.json", "processor_config.json"} & {
+        *names
+    }:
+        lacking.append("the settings of its processor (preprocessor_config.json)")
+    if weights == "trained" and not any(n.endswith(_WEIGHTS) for n in choose_files(names)):
+        lacking.append("weights (model.safetensors)")
+    if lacking:
+        raise UserError(
+            f"{folder} lacks {' and '.join(lacking)}; copy them from where the model was published"
+        )
 
 
 def describe_folder(folder: str | Path) -> dict[str, dict[str, Any]]:

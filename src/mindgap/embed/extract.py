@@ -217,6 +217,11 @@ def embed_texts(
     ]
     place = {text: row for row, text in enumerate(different)}
     rows = _gather(found, runner.encoder.dimension)
+    if len(rows) > 1 and (rows == rows[0]).all():
+        raise UserError(
+            f"the model maps all {len(rows)} different texts to one vector; check its tokenizer "
+            "and its weights"
+        )
     return rows[[place[text] for text in texts]] if texts else rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,13 +68,13 @@ def check_rows(rows: np.ndarray, name: str) -> None:
     """Refuse rows that no measure can use: wrong shape, too few, not finite, zero."""
     if rows.ndim != 2:
         raise UserError(
-            f"{name}: an array of shape {rows.shape}, but embeddings have the shape (n, d): "
-            "one row an item"
+            f"{name}: expected an array of shape (n, d), one row per item, got {rows.shape}"
         )
-    if len(rows) == 0 or rows.shape[1] == 0:
-        raise UserError(f"{name}: an empty array of shape {rows.shape}; give two rows or more")
-    if len(rows) == 1:
-        raise UserError(f"{name}: one row only; the gap needs at least two pairs")
+    if len(rows) < 2 or rows.shape[1] < 2:
+        raise UserError(
+            f"{name}: an array of shape {rows.shape}; the gap needs at least two rows and two "
+            "dimensions"
+        )
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
         raise UserError(
@@ -86,6 +87,13 @@ def check_rows(rows: np.ndarray, name: str) -> None:
             f"{name}: {_these(zero)} all zero and cannot be normalised; remove those pairs from "
             "both modalities or embed them again"
         )
+
+
+def warn_if_equal(embeddings: Embeddings, name: str) -> None:
+    """Say on the console which modalities are one vector, of which most measures tell nothing."""
+    for modality, rows in embeddings.rows.items():
+        if (rows == rows[0]).all():
+            logging.warning("%s: all %d rows of %s are equal", name, len(rows), modality)
 
 
 def _these(mask: np.ndarray) -> str:

@@ -1,13 +1,13 @@
-"""The measures of a set that no memory holds: sums of its shards, added, are those of the whole.
+"""First and second moments of two paired clouds, and the statistics of all their pairs.
 
-What is a function of means and second moments merges exactly and in O(n d^2), one shard at a time.
-Extremes and histograms of all pairs need the pairs: they are counted in tiles, shard by shard.
+Both merge: sums of shards, added, are those of the whole set, exactly and in O(n d^2), one shard at
+a time. Extremes and histograms of all pairs are counted in tiles, two shards at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -15,10 +15,105 @@ from mindgap.gap.cosines import (
     PairStatistics,
     all_statistics,
     cross_statistics,
+    mean_cosine,
     merge_statistics,
     within_statistics,
 )
-from mindgap.gap.measures import relative_gap
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What most measures are functions of.
+
+    Attributes
+    ----------
+    n
+        Number of pairs.
+    mean_a, mean_b
+        Means of the unit rows, (d,).
+    cosine_a, cosine_b
+        Mean cosine of all pairs of distinct rows of a modality.
+    cosine, square, distance
+        Means over matching rows of their cosine, squared distance and distance.
+    spectrum_a, spectrum_b
+        Eigenvalues of the scatter matrix of the centred rows of a modality; n d or n n of them.
+    raw, centred
+        Eigenvalues for both modalities stacked, without and with centring, largest first.
+    """
+
+    n: int
+    mean_a: np.ndarray
+    mean_b: np.ndarray
+    cosine_a: float
+    cosine_b: float
+    cosine: float
+    square: float
+    distance: float
+    spectrum_a: np.ndarray
+    spectrum_b: np.ndarray
+    raw: np.ndarray
+    centred: np.ndarray
+
+    @property
+    def cosine_all(self) -> float:
+        """Mean cosine of all pairs across, matching ones too."""
+        return float(self.mean_a @ self.mean_b)
+
+    @classmethod
+    def of_rows(cls, x: np.ndarray, y: np.ndarray) -> Moments:
+        """Moments of unit rows, each of shape (n, d)."""
+        cosines = np.einsum("ij,ij->i", x, y)
+        stack = np.concatenate([x, y])
+        raw = np.linalg.eigvalsh(stack.T @ stack)[::-1]
+        stack -= stack.mean(axis=0)
+        return cls(
+            len(x),
+            x.mean(axis=0),
+            y.mean(axis=0),
+            mean_cosine(x),
+            mean_cosine(y),
+            float(cosines.mean()),
+            float(np.square(x - y).sum(axis=1).mean()),
+            float(np.sqrt(np.maximum(0, 2 - 2 * cosines)).mean()),
+            spectrum(x),
+            spectrum(y),
+            raw,
+            np.linalg.eigvalsh(stack.T @ stack)[::-1],
+        )
+
+    @classmethod
+    def of_sums(cls, sums: PairSums) -> Moments:
+        """Moments of a set whose rows were summed shard by shard."""
+        n, both = sums.n, sums.square_a + sums.square_b
+        mean_a, mean_b = sums.sum_a / n, sums.sum_b / n
+
+        def cosine(total: np.ndarray, square: np.ndarray) -> float:
+            return float((total @ total - np.trace(square)) / (n * (n - 1)))
+
+        def scatter(square: np.ndarray, mean: np.ndarray, rows: int) -> np.ndarray:
+            return np.linalg.eigvalsh(square - rows * np.outer(mean, mean))
+
+        return cls(
+            n,
+            mean_a,
+            mean_b,
+            cosine(sums.sum_a, sums.square_a),
+            cosine(sums.sum_b, sums.square_b),
+            sums.matched / n,
+            2 - 2 * sums.matched / n,
+            sums.distance / n,
+            scatter(sums.square_a, mean_a, n),
+            scatter(sums.square_b, mean_b, n),
+            np.linalg.eigvalsh(both)[::-1],
+            scatter(both, (mean_a + mean_b) / 2, 2 * n)[::-1],
+        )
+
+
+def spectrum(x: np.ndarray) -> np.ndarray:
+    """Eigenvalues of the scatter matrix of centred rows, from the smaller of the Gram matrices."""
+    centred = x - x.mean(axis=0)
+    gram = centred.T @ centred if len(x) > x.shape[1] else centred @ centred.T
+    return np.linalg.eigvalsh(gram)
 
 
 @dataclass(frozen=True)
@@ -46,105 +141,50 @@ class PairSums:
     distance: float
 
     def __add__(self, other: PairSums) -> PairSums:
-        return PairSums(*(a + b for a, b in zip(_values(self), _values(other), strict=True)))
+        return PairSums(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 def pair_sums(x: np.ndarray, y: np.ndarray) -> PairSums:
     """Sums of one shard of unit rows, each of shape (n, d)."""
     cosines = np.einsum("ij,ij->i", x, y)
     distance = np.sqrt(np.maximum(0, 2 - 2 * cosines)).sum()
-    return PairSums(
-        len(x),
-        x.sum(axis=0),
-        y.sum(axis=0),
-        x.T @ x,
-        y.T @ y,
-        float(cosines.sum()),
-        float(distance),
-    )
+    squares = x.T @ x, y.T @ y
+    matched = float(cosines.sum()), float(distance)
+    return PairSums(len(x), x.sum(axis=0), y.sum(axis=0), *squares, *matched)
 
 
-def measures_of_sums(sums: PairSums) -> dict[str, float]:
-    """The measures of `gap.measures` that sums determine, under the same names."""
-    n = sums.n
-    mean_a, mean_b = sums.sum_a / n, sums.sum_b / n
-    gap, matched = float(np.linalg.norm(mean_a - mean_b)), sums.matched / n
-    norm_a, norm_b = (float(np.linalg.norm(m)) for m in (mean_a, mean_b))
-    cosine_a, cosine_b = (
-        float((total @ total - np.trace(square)) / (n * (n - 1)))
-        for total, square in ((sums.sum_a, sums.square_a), (sums.sum_b, sums.square_b))
-    )
-    everything = float(mean_a @ mean_b)
-    noise = (2 - 2 * matched - gap**2) / (n - 1)
-    both = np.linalg.eigvalsh(sums.square_a + sums.square_b)[::-1]
-    mean = (sums.sum_a + sums.sum_b) / (2 * n)
-    joint = sums.square_a + sums.square_b - 2 * n * np.outer(mean, mean)
-    centred = np.linalg.eigvalsh(joint).clip(min=0)[::-1]
-    return {
-        "n": n,
-        "d": len(mean_a),
-        "gap": gap,
-        "gap_unbiased": float(np.sqrt(max(0.0, gap**2 - noise))),
-        "norm_a": norm_a,
-        "norm_b": norm_b,
-        "centroid_cosine": everything / (norm_a * norm_b),
-        "cosine_a": cosine_a,
-        "cosine_b": cosine_b,
-        "cosine_matched": matched,
-        "cosine_unmatched": float((everything * n - matched) / (n - 1)),
-        "cosine_all": everything,
-        "relative_gap": relative_gap(matched, cosine_a, cosine_b),
-        "distance_matched": sums.distance / n,
-        "alignment": 2 - 2 * matched,
-        "effective_rank_a": _rank(sums.square_a, mean_a, n),
-        "effective_rank_b": _rank(sums.square_b, mean_b, n),
-        "pc1_share": float(centred[0] / centred.sum()),
-        "singular_1": float(np.sqrt(both[0])),
-        "singular_2": float(np.sqrt(max(0.0, both[1]))),
-    }
+@dataclass(frozen=True)
+class AllPairs:
+    """Statistics of the cosines of all pairs: within each modality, and unmatched across."""
 
+    a: PairStatistics
+    b: PairStatistics
+    unmatched: PairStatistics
 
-def tiled_statistics(
-    shards: Sequence[Callable[[], tuple[np.ndarray, np.ndarray]]], bins: int, threads: int = 1
-) -> dict[str, PairStatistics]:
-    """Statistics of all pairs of a sharded set, two shards in memory at a time.
+    @classmethod
+    def of_rows(cls, x: np.ndarray, y: np.ndarray, bins: int, threads: int = 1) -> AllPairs:
+        """Statistics of unit rows, each of shape (n, d)."""
+        within = (within_statistics(rows, bins, threads=threads) for rows in (x, y))
+        return cls(*within, cross_statistics(x, y, bins, threads=threads))
 
-    Parameters
-    ----------
-    shards
-        A function for each shard that returns its unit rows of both modalities.
-    bins
-        Bins of the histograms between -1 and 1.
-
-    Returns
-    -------
-    The pairs `a` and `b` (distinct rows of one modality) and `unmatched` (i != j across).
-    """
-    parts: dict[str, list[PairStatistics]] = {"a": [], "b": [], "unmatched": []}
-    for i, load in enumerate(shards):
-        x, y = load()
-        if len(x) > 1:
-            parts["a"].append(within_statistics(x, bins, threads=threads))
-            parts["b"].append(within_statistics(y, bins, threads=threads))
-            parts["unmatched"].append(cross_statistics(x, y, bins, threads=threads))
-        for other in shards[i + 1 :]:
-            u, v = other()
-            parts["a"].append(all_statistics(x, u, bins, threads=threads))
-            parts["b"].append(all_statistics(y, v, bins, threads=threads))
-            parts["unmatched"].append(all_statistics(x, v, bins, threads=threads))
-            parts["unmatched"].append(all_statistics(u, y, bins, threads=threads))
-    return {name: merge_statistics(some) for name, some in parts.items()}
-
-
-def _values(sums: PairSums) -> list:
-    return [getattr(sums, name) for name in PairSums.__dataclass_fields__]
-
-
-def _rank(square: np.ndarray, mean: np.ndarray, n: int) -> float:
-    """Exponential of the entropy of the covariance's spectrum, as `gap.measures.effective_rank`."""
-    values = np.linalg.eigvalsh(square - n * np.outer(mean, mean)).clip(min=0)
-    if values.sum() <= 1e-12 * n:
-        return float("nan")
-    share = values / values.sum()
-    share = share[share > 0]
-    return float(np.exp(-(share * np.log(share)).sum()))
+    @classmethod
+    def of_shards(
+        cls,
+        shards: Sequence[Callable[[], tuple[np.ndarray, np.ndarray]]],
+        bins: int,
+        threads: int = 1,
+    ) -> AllPairs:
+        """Statistics of a sharded set; each of `shards` returns the unit rows of one of them."""
+        parts: dict[str, list[PairStatistics]] = {"a": [], "b": [], "unmatched": []}
+        for i, load in enumerate(shards):
+            x, y = load()
+            if len(x) > 1:
+                own = cls.of_rows(x, y, bins, threads)
+                for name, some in parts.items():
+                    some.append(getattr(own, name))
+            for other in shards[i + 1 :]:
+                u, v = other()
+                across = [("a", x, u), ("b", y, v), ("unmatched", x, v), ("unmatched", u, y)]
+                for name, *rows in across:
+                    parts[name].append(all_statistics(*rows, bins, threads=threads))
+        return cls(**{name: merge_statistics(some) for name, some in parts.items()})

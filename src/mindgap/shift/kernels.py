@@ -24,7 +24,7 @@ LARGEST_GROUP = 6  # scales of one kernel; more would not fit in the registers
 
 
 @dataclass(frozen=True)
-class Group:
+class ScaleGroup:
     """Scales that share a base: scale = multiple x base.
 
     Attributes
@@ -47,7 +47,7 @@ class Group:
         return self.base * self.multiples[-1]
 
 
-def group_scales(scales: np.ndarray) -> list[Group]:
+def group_scales(scales: np.ndarray) -> list[ScaleGroup]:
     """Split distinct ascending scales into few groups with a common base.
 
     Greedy: the base that covers most of the remaining scales, then the one with the shortest
@@ -62,7 +62,7 @@ def group_scales(scales: np.ndarray) -> list[Group]:
     return groups
 
 
-def _cover(base: float, scales: dict[int, float]) -> Group:
+def _cover(base: float, scales: dict[int, float]) -> ScaleGroup:
     members = {}  # one scale for each multiple, also where two scales differ by rounding alone
     for column, scale in scales.items():
         multiple = round(scale / base)
@@ -70,10 +70,10 @@ def _cover(base: float, scales: dict[int, float]) -> Group:
         if near and 1 <= multiple <= HIGHEST_MULTIPLE:
             members[multiple] = column
     multiples = tuple(sorted(members)[-LARGEST_GROUP:])
-    return Group(base, multiples, tuple(members[m] for m in multiples))
+    return ScaleGroup(base, multiples, tuple(members[m] for m in multiples))
 
 
-def _merit(group: Group) -> tuple[int, int, float]:
+def _merit(group: ScaleGroup) -> tuple[int, int, float]:
     return len(group.columns), -len(addition_chain(group.multiples)), group.base
 
 

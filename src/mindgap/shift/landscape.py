@@ -1,13 +1,10 @@
 """The contrastive loss over shift x temperature.
 
-Both modalities are moved along the unit gap direction u = (mean x - mean y)/|mean x - mean y|,
-
-    x'_i = N(x_i - a u),  y'_j = N(y_j + b u),  N the L2 normalisation
-
-(Liang et al., NeurIPS 2022, section 4.2 and Figure 3), and the loss is the cross-entropy of the
-matched pair among the logits s x'_i . y'_j, s = 1/tau. A shift is a correction of rank one
-(`shifted`), so one product of the two sets, taken tile by tile, serves all shifts, and one
-exponential serves rows, columns and all scales with a common base (`kernels`).
+Both modalities are moved along the unit gap direction u = (mean x - mean y)/|mean x - mean y|
+(`moves`), and the loss is the cross-entropy of the matched pair among the logits s x'_i . y'_j,
+s = 1/tau (Liang et al., NeurIPS 2022, section 4.2 and Figure 3). A shift is a correction of rank
+one, so one product of the two sets, taken tile by tile, serves all shifts, and one exponential
+serves rows, columns and all scales with a common base (`kernels`).
 """
 
 from __future__ import annotations
@@ -22,8 +19,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mindgap.runtime.errors import UserError
-from mindgap.shift.kernels import Group, group_scales
-from mindgap.shift.shifted import Pairs, Spread, Terms, one_by_one
+from mindgap.shift.kernels import ScaleGroup, group_scales
+from mindgap.shift.moves import SHARES
+from mindgap.shift.shifted import PairedRows, Terms, ThreadMap, one_by_one
 from mindgap.shift.sums import TileJob, panel_losses, tile_losses
 
 BUDGET = 256e6  # bytes of sums and terms; more shifts than fit go in several passes
@@ -99,22 +97,21 @@ def landscape(
     """
     x, y = _check_rows(x), _check_rows(y)
     if x.shape != y.shape:
-        raise UserError(f"shapes {x.shape} and {y.shape} do not pair up: give row i beside row i")
+        raise UserError(f"x and y must have the same shape, got {x.shape} and {y.shape}")
     batch = len(x) if batch is None else batch
     if not 2 <= batch <= len(x):
-        raise UserError(f"a batch of {batch} does not fit {len(x)} pairs: choose 2 to {len(x)}")
+        raise UserError(f"batch must be between 2 and the {len(x)} pairs, got {batch}")
     shifts, scales = _check_shifts(shifts), _check_scales(scales)
-    shares = {"both": (0.5, 0.5), "a": (1.0, 0.0), "b": (0.0, 1.0)}
-    if sides not in shares:
-        raise UserError(f"sides is {sides!r}: choose one of {', '.join(shares)}")
-    share_a, share_b = shares[sides]
+    if sides not in SHARES:
+        raise UserError(f"sides must be one of {', '.join(SHARES)}, got {sides!r}")
+    share_a, share_b = SHARES[sides]
     distinct, position = np.unique(np.maximum(scales, SMALLEST), return_inverse=True)
     groups = group_scales(distinct)
-    with _workers(threads) as spread:
-        pairs = Pairs.of(x, y, spread)
+    with _workers(threads) as threaded:
+        pairs = PairedRows.of(x, y, threaded)
         need = (16 * len(distinct) * batch + 150 * len(x)) * len(shifts)
         parts = np.array_split(shifts, min(len(shifts), -(-need // int(BUDGET))))
-        results = [_pass(pairs, d * share_a, d * share_b, groups, batch, spread) for d in parts]
+        results = [_pass(pairs, d * share_a, d * share_b, groups, batch, threaded) for d in parts]
     distance, ab, ba = (np.concatenate(z) for z in zip(*results, strict=True))
     return Landscape(shifts, scales, distance, ab[:, position], ba[:, position])
 
@@ -122,30 +119,35 @@ def landscape(
 def _check_rows(rows: np.ndarray) -> np.ndarray:
     rows = np.asarray(rows)
     if rows.ndim != 2 or len(rows) < 2:
-        raise UserError(f"embeddings of shape {rows.shape}: give a matrix of two rows or more")
+        raise UserError(f"embeddings must have the shape (n, d), n > 1, got {rows.shape}")
     return rows if np.issubdtype(rows.dtype, np.floating) else rows.astype(np.float64)
 
 
 def _check_shifts(shifts: np.ndarray) -> np.ndarray:
     shifts = np.asarray(shifts, np.float64).reshape(-1)
     if len(shifts) == 0:
-        raise UserError("the list of shifts is empty: give at least one, such as 0")
-    if not (np.abs(shifts) <= FARTHEST).all():
-        raise UserError(f"a shift is no number between -{FARTHEST:g} and {FARTHEST:g}: mend it")
+        raise UserError("the list of shifts is empty; give at least one, such as 0")
+    if (outside := ~(np.abs(shifts) <= FARTHEST)).any():
+        raise UserError(
+            f"shifts must be between -{FARTHEST:g} and {FARTHEST:g}, got {shifts[outside][0]:g}"
+        )
     return shifts
 
 
 def _check_scales(scales: np.ndarray) -> np.ndarray:
     scales = np.asarray(scales, np.float64).reshape(-1)
     if len(scales) == 0:
-        raise UserError("the list of temperatures is empty: give at least one, such as 0.01")
-    if not ((scales > 0) & (scales <= LARGEST)).all():
-        raise UserError("a temperature is zero, negative or no number: give positive ones")
+        raise UserError("the list of inverse temperatures is empty; give at least one, such as 100")
+    if (outside := ~((scales > 0) & (scales <= LARGEST))).any():
+        raise UserError(
+            f"inverse temperatures must be above 0 and at most {LARGEST:g}, got "
+            f"{scales[outside][0]:g}"
+        )
     return scales
 
 
 @contextmanager
-def _workers(threads: int) -> Iterator[Spread]:
+def _workers(threads: int) -> Iterator[ThreadMap]:
     """Yield an ordered map over threads, each of which runs BLAS on its own."""
     with threadpool_limits(1, "blas"):
         if threads <= 1:
@@ -156,15 +158,15 @@ def _workers(threads: int) -> Iterator[Spread]:
 
 
 def _pass(
-    pairs: Pairs,
+    pairs: PairedRows,
     a: np.ndarray,
     b: np.ndarray,
-    groups: list[Group],
+    groups: list[ScaleGroup],
     batch: int,
-    spread: Spread,
+    threaded: ThreadMap,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Distance (S,) and both losses (S, T) for shifts that move x by -a u and y by b u."""
-    terms = Terms.of(pairs, a, b, spread)
+    terms = Terms.of(pairs, a, b, threaded)
     used = len(pairs.matched) // batch * batch
     matched = terms.matched[:, :used]
     steep = terms.rx.max(axis=1) * terms.ry.max(axis=1) > STEEPEST
@@ -181,6 +183,6 @@ def _pass(
         if fits.any():
             fast.append(TileJob(group, np.flatnonzero(fits), offset))
         slow += [(group, k) for k in np.flatnonzero(~fits)]
-    tile_losses(pairs, terms, fast, batch, losses, spread)
-    panel_losses(pairs, terms, slow, batch, losses, spread)
+    tile_losses(pairs, terms, fast, batch, losses, threaded)
+    panel_losses(pairs, terms, slow, batch, losses, threaded)
     return terms.distance, *(losses / used)

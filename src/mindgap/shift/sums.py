@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mindgap.shift.kernels import HIDDEN, LANES, Group, tile_sums
-from mindgap.shift.shifted import Pairs, Spread, Terms, one_by_one, slices
+from mindgap.shift.kernels import HIDDEN, LANES, ScaleGroup, tile_sums
+from mindgap.shift.shifted import PairedRows, Terms, ThreadMap, one_by_one, slices
 
 TILE = 256  # rows and columns of a tile: 256 kB of float32, in the second-level cache
 BLOCK = 1024  # padded rows of small batches that a thread takes at a time
@@ -26,25 +26,25 @@ class TileJob:
     The logits s c are summed as exp(s (c - offset)).
     """
 
-    group: Group
+    group: ScaleGroup
     picks: np.ndarray
     offset: np.ndarray
 
 
 def tile_losses(
-    pairs: Pairs,
+    pairs: PairedRows,
     terms: Terms,
     jobs: list[TileJob],
     batch: int,
     losses: np.ndarray,
-    spread: Spread,
+    threaded: ThreadMap,
 ) -> None:
     """Write the losses (2, S, T), summed over all pairs in full batches, from float32 tiles."""
     if not jobs:
         return
     # Batches that fit a tile go to the threads a few at a time; a larger one keeps them all busy.
     few = max(1, BLOCK // _stride(batch)) * batch
-    outer, inner = (spread, one_by_one) if batch <= TILE else (one_by_one, spread)
+    outer, inner = (threaded, one_by_one) if batch <= TILE else (one_by_one, threaded)
     blocks = slices(0, len(pairs.matched) // batch * batch, few)
     results = outer(lambda rows: _block(pairs, terms, jobs, rows, batch, inner), blocks)
     for job, *sums in zip(jobs, *results, strict=True):
@@ -57,7 +57,12 @@ def _stride(batch: int) -> int:
 
 
 def _block(
-    pairs: Pairs, terms: Terms, jobs: list[TileJob], rows: slice, batch: int, spread: Spread
+    pairs: PairedRows,
+    terms: Terms,
+    jobs: list[TileJob],
+    rows: slice,
+    batch: int,
+    threaded: ThreadMap,
 ) -> list[np.ndarray]:
     """Summed losses (2, picks, members of the group) of each job, for the batches in `rows`.
 
@@ -105,7 +110,7 @@ def _block(
         sets[side][place : place + len(rest)] = rest
 
     parts = [part for z in slices(rows.start, rows.stop, batch) for part in slices(z.start, z.stop)]
-    spread(centre, [(side, part) for side in (0, 1) for part in parts])
+    threaded(centre, [(side, part) for side in (0, 1) for part in parts])
 
     def work(task: tuple[int, int, int]) -> None:
         start, p, q = task
@@ -124,7 +129,7 @@ def _block(
     for turn in range(len(panels)):
         opposite = [*panels[turn:], *panels[:turn]]
         starts = range(0, size, stride)
-        spread(work, [(s, p, q) for s in starts for p, q in zip(panels, opposite, strict=True)])
+        threaded(work, [(s, p, q) for s in starts for p, q in zip(panels, opposite, strict=True)])
 
     matched = padded(matched, 1, np.float64)
 
@@ -135,18 +140,18 @@ def _block(
 
     results = []
     for job, both in zip(jobs, sums, strict=True):
-        each = spread(functools.partial(finish, job, both), range(len(job.group.columns)))
+        each = threaded(functools.partial(finish, job, both), range(len(job.group.columns)))
         results.append(np.stack(each, axis=-1))
     return results
 
 
 def panel_losses(
-    pairs: Pairs,
+    pairs: PairedRows,
     terms: Terms,
-    jobs: list[tuple[Group, int]],
+    jobs: list[tuple[ScaleGroup, int]],
     batch: int,
     losses: np.ndarray,
-    spread: Spread,
+    threaded: ThreadMap,
 ) -> None:
     """Write the same for (group, index of a shift) in float64: slower, and right for any range."""
     if not jobs:
@@ -177,6 +182,6 @@ def panel_losses(
         return sums
 
     for side in (0, 1):
-        results = spread(lambda task, side=side: work(side, *task), tasks)
+        results = threaded(lambda task, side=side: work(side, *task), tasks)
         for (group, k), *sums in zip(jobs, *results, strict=True):
             losses[side, k, list(group.columns)] = np.sum(sums, axis=0)

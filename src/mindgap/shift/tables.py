@@ -12,21 +12,27 @@ from mindgap.runtime.errors import UserError
 if TYPE_CHECKING:
     from mindgap.shift.landscape import Landscape
 
+MANY = 100_000  # shifts of a grid at most
 DIRECTIONS = ("ab", "ba", "mean")
 
 
 def shift_grid(start: float, stop: float, step: float) -> np.ndarray:
     """Return the shifts from `start` to `stop`, both included where the step allows."""
+    if (stop - start) / step > MANY:
+        raise UserError(
+            f"a grid of shifts from {start:g} to {stop:g} in steps of {step:g} has more than "
+            f"{MANY:,} points; take larger steps"
+        )
     shifts = np.round(np.arange(start, stop + step / 2, step), 10)
     if not len(shifts):
         raise UserError(
-            f"the grid of shifts from {start:g} to {stop:g} is empty; give a stop at or above start"
+            f"a grid of shifts from {start:g} to {stop:g} is empty; stop must not be below start"
         )
     return shifts + 0.0  # no negative zero
 
 
 def landscape_table(found: Landscape) -> pd.DataFrame:
-    """One row a shift, temperature and direction.
+    """One row per shift, temperature and direction.
 
     Columns shift, distance, inverse_temperature, direction (`ab` retrieves b for a; `mean` is the
     symmetric loss), loss.
@@ -48,7 +54,7 @@ def landscape_table(found: Landscape) -> pd.DataFrame:
 def minima_table(table: pd.DataFrame) -> pd.DataFrame:
     """Where each curve of a landscape is lowest, beside the untouched gap.
 
-    One row a temperature and direction: shift, distance and loss at the minimum, and the same at
+    One row per temperature and direction: shift, distance and loss at the minimum, and the same at
     the grid point nearest to no shift (`*_untouched`). `at_edge` is 1 where the lowest point is an
     end of the grid, so that the curve may go on falling outside.
     """
@@ -69,7 +75,7 @@ def minima_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def trend_table(minima: pd.DataFrame) -> pd.DataFrame:
-    """How the minimum moves as the temperature grows, one row a direction.
+    """How the minimum moves as the temperature grows, one row per direction.
 
     `monotone` is 1 where no higher temperature has its minimum farther from zero distance and the
     highest has it nearer than the lowest, and empty where a minimum lies at the edge of the grid,

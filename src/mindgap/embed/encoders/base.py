@@ -136,7 +136,10 @@ class Adapter:
         self.context = min(positions, self.tokenizer.model_max_length)
         if self.context >= _UNBOUNDED:
             raise UserError(f"{self.folder}: neither tokenizer nor model says how long a text is")
-        known = max(self.tokenizer.get_vocab().values()) + 1
+        vocabulary = self.tokenizer.get_vocab()
+        if set(vocabulary) <= set(self.tokenizer.all_special_tokens):
+            raise UserError(f"{self.folder}: its tokenizer knows no word; copy its files again")
+        known = max(vocabulary.values()) + 1
         rows = self.language.vocab_size
         if known > rows:
             raise UserError(

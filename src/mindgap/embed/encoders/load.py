@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from mindgap.embed.checkpoint import check_parts
 from mindgap.embed.clip import initialise
 from mindgap.embed.encoders.base import LOCAL, Adapter, Encoder
 from mindgap.embed.encoders.dual import Align, AltClip, ChineseClip, Clip, Flava, Siglip, Siglip2
@@ -63,12 +65,16 @@ def load_encoder(
             f"configuration says {' and '.join(modalities)}: set modalities: "
             f"[{', '.join(adapter.modalities)}]"
         )
+    check_parts(folder, adapter.modalities, weights)
     model = _random(folder, seed) if weights == "random" else _trained(folder, adapter)
     try:
         encoder = adapter(model.eval().requires_grad_(False), folder)
-    except (OSError, ValueError, ImportError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # damaged files fail in as many ways as there are classes
         raise UserError(
-            f"{folder}: its tokenizer or processor cannot be read ({_line(error)})"
+            f"{folder}: its tokenizer or processor cannot be read ({_line(error)}); "
+            "copy both again from where the model was published"
         ) from error
     encoder.facts["initialiser"] = (
         _INITIALISERS.get(kind, "the library's") if weights == "random" else None
@@ -102,15 +108,26 @@ def _trained(folder: Path, adapter: type[Adapter]) -> torch.nn.Module:
 
     try:
         model, report = AutoModel.from_pretrained(
-            folder, dtype=torch.float32, **LOCAL, output_loading_info=True
+            folder,
+            dtype=torch.float32,
+            **LOCAL,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
         )
     except Exception as error:  # damaged weights fail in as many ways as there are formats
-        raise UserError(f"{folder}: its weights cannot be read ({_line(error)})") from error
-    lost = [*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])]
+        pickled = isinstance(error, pickle.UnpicklingError) or "Weights only load" in str(error)
+        why = "they are a pickle that could run code" if pickled else _line(error)
+        raise UserError(
+            f"{folder}: its weights cannot be read ({why}); save them as model.safetensors"
+        ) from error
+    shapes = {key: sizes for key, *sizes in report["mismatched_keys"]}
+    lost = [*report["missing_keys"], *shapes]
     if needed := sorted(key for key in lost if not key.startswith(adapter.unused)):
+        saved, wanted = shapes.get(needed[0], (None, None))
+        other = f" (saved as {tuple(saved)}, config.json says {tuple(wanted)})" if saved else ""
         raise UserError(
             f"{folder}: {len(needed)} weights are missing or of another shape, the first is "
-            f"{needed[0]}; the library would draw them at random, so nothing is embedded"
+            f"{needed[0]}{other}; the library would draw them at random, so nothing is embedded"
         )
     if any(key.startswith("pooler.") for key in lost):
         model.pooler = None
