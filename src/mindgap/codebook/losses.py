@@ -23,10 +23,10 @@ def masked_margin(
     scores
         S, (B, B): row i of one modality against row j of the other.
     sources
-        Source of each item, int64 (B,): items of one source are no wrong answers to each other,
-        and are left out of the sums. None where all differ.
+        Source of each item, int64 (B,): items with the same source are not counted as wrong
+        answers and are left out of the sums. None if all differ.
     margin
-        M, taken off the diagonal.
+        M, subtracted from the diagonal.
     """
     n = len(scores)
     logits = scores - margin * torch.eye(n, device=scores.device)
@@ -42,8 +42,9 @@ def code_scores(log_a: torch.Tensor, log_b: torch.Tensor, form: str) -> torch.Te
     """Similarity of code distributions: (B, B) from log P of shape (B, V) each.
 
     `cross_entropy`: sum_v P_i log Q_j + Q_j log P_i, the paper's S_code. As -S = H(P) + H(Q) +
-    KL(P||Q) + KL(Q||P), the candidates' entropy stays in a row's softmax: sharp ones are hubs.
-    `kl`: -(KL(P||Q) + KL(Q||P)); `js`: minus the Jensen-Shannon divergence; both without it.
+    KL(P||Q) + KL(Q||P), the entropy of the candidates stays in the softmax of a row, so that
+    sharp candidates become hubs. `kl`: -(KL(P||Q) + KL(Q||P)); `js`: minus the Jensen-Shannon
+    divergence; neither contains the entropy.
     """
     a, b = log_a.exp(), log_b.exp()
     own_a, own_b = (a * log_a).sum(1)[:, None], (b * log_b).sum(1)[None, :]

@@ -43,7 +43,7 @@ class Dual(torch.nn.Module):
         bias = torch.tensor(SIGMOID_BIAS)
         self.bias = torch.nn.Parameter(bias, requires_grad=loss == "sigmoid")
         self.amendment = Amendment()
-        # The towers have a logit scale of their own, which no loss here reads.
+        # The towers have a logit scale too, which no loss here reads.
         for name, parameter in self.towers.named_parameters():
             if name in ("logit_scale", "logit_bias"):
                 parameter.requires_grad_(False)
@@ -101,7 +101,7 @@ class Dual(torch.nn.Module):
 
 
 def trims(encoder: Adapter) -> bool:
-    """Whether columns of padding change nothing, so that a batch may leave them out."""
+    """Whether a batch may leave out columns of padding, which then change nothing."""
     return encoder.padding == "longest"
 
 

@@ -1,4 +1,4 @@
-"""Contrastive losses of paired unit rows, as published and as others have changed them.
+"""Contrastive losses of paired unit rows: the published ones and variants of others.
 
 Each takes rows x, y of shape (B, d), row i beside row i, the logit scale s = 1/tau and, for the
 sigmoid loss, a bias; S = s x y^T. Each returns a scalar.
@@ -61,7 +61,7 @@ def with_uniformity(
 
 
 def dual(x: torch.Tensor, y: torch.Tensor, scale: torch.Tensor, bias: None) -> torch.Tensor:
-    """Cross-entropy over 2B - 1 candidates: rows of both modalities but oneself (variant 3)."""
+    """Cross-entropy over 2B - 1 candidates: all rows of both modalities but itself (variant 3)."""
     rows, n = torch.cat([x, y]), len(x)
     logits = (scale * rows @ rows.T).masked_fill(
         torch.eye(2 * n, dtype=torch.bool, device=x.device), _MASKED
@@ -71,9 +71,9 @@ def dual(x: torch.Tensor, y: torch.Tensor, scale: torch.Tensor, bias: None) -> t
 
 
 def simple(x: torch.Tensor, y: torch.Tensor, scale: torch.Tensor, bias: None) -> torch.Tensor:
-    """Cross-entropy over the rows that are already retrieved, which drops hard pairs (variant 4).
+    """Cross-entropy of the rows that are already retrieved, without hard pairs (variant 4).
 
-    Zero, with zero gradient, where a direction retrieves none.
+    Zero, with zero gradient, for a direction that retrieves none.
     """
     logits, target = scale * x @ y.T, torch.arange(len(x), device=x.device)
     total = torch.zeros((), device=x.device)
