@@ -33,6 +33,7 @@ from mindgap.train.trainer import DualRecipe
 from tests.bounds import UNIT
 from tests.samples import picture
 
+TEMPLATE = {"template": "a {}"}
 SIZES = {
     "width": 16,
     "layers": 1,
@@ -97,7 +98,7 @@ def job(pairs, tmp_path):
             device="cpu",
             save_every=0.0,
             sizes=SIZES,
-            prompts={"template": "a {}"},
+            prompts=TEMPLATE,
         )
 
     return make
@@ -377,7 +378,7 @@ def test_equal_captions_are_known_as_such_and_labels_as_classes(job, tmp_path):
     pairs = {role: str(tmp_path / "p.parquet") for role in ("test", "zero_shot")}
     encoder = load_encoder(tmp_path / "clip")
     for which, equal in (("first", [0, 1, 0, 2]), ("last", [0, 0, 1, 2])):
-        held = load_held_out(pairs, encoder, which, 4, "a {}", 1, tmp_path)
+        held = load_held_out(pairs, encoder, OPTIONS | {"captions": which}, TEMPLATE, 1, tmp_path)
         found = held.common()
         same = found["captions"][:, None] == found["captions"]
         assert (same == (np.array(equal)[:, None] == equal)).all()
@@ -385,7 +386,7 @@ def test_equal_captions_are_known_as_such_and_labels_as_classes(job, tmp_path):
     items["label"][1] = None
     write_pairs(tmp_path / "p.parquet", [items])
     with pytest.raises(UserError, match="item 1 has no label"):
-        load_held_out(pairs, encoder, "first", 4, "a {}", 1, tmp_path)
+        load_held_out(pairs, encoder, OPTIONS, TEMPLATE, 1, tmp_path)
 
 
 def test_wrong_captions_are_not_learnt_as_right_ones(job, pairs):

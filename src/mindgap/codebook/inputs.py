@@ -77,7 +77,6 @@ def load_side(
     """
     if modality == "text":
         return _texts(pairs, options, facts)
-    decode = {"image": _picture, "video": _clip, "audio": _sound}[modality]
     values: list[np.ndarray] = []
     with (
         ThreadPoolExecutor(threads) as workers,
@@ -87,7 +86,7 @@ def load_side(
     ):
         for rows in read_pairs(pairs, ["id", modality], rows=256):
             names, data = rows["id"].to_pylist(), rows[modality].to_pylist()
-            values += workers.map(partial(_decode, pairs, decode, options), names, data)
+            values += workers.map(partial(_decode, pairs, modality, options), names, data)
             bar.update(len(names))
     if modality == "audio":
         return _sounds(values, options, facts)
@@ -103,7 +102,7 @@ def decode_one(modality: str, value: Any, options: dict[str, Any]) -> Any:
         from mindgap.train.words import split_words
 
         return split_words(value[0])[: options["context"]]
-    return {"image": _picture, "video": _clip, "audio": _sound}[modality](value, options)
+    return _DECODE[modality](value, options)
 
 
 def load_arrays(path: str | Path) -> Side:
@@ -135,9 +134,9 @@ def load_arrays(path: str | Path) -> Side:
     return Side({"rows": rows, "length": length}, {"kind": "features", "sizes": sizes})
 
 
-def _decode(pairs, decode, options, name, data):
+def _decode(pairs, modality, options, name, data):
     try:
-        return decode(data, options)
+        return decode_one(modality, data, options)
     except BadItem as failure:
         raise UserError(f"{pairs}: item {name}: {failure}; remove it from the pairs") from failure
 
@@ -164,6 +163,9 @@ def _sound(data: bytes, options: dict[str, Any]) -> np.ndarray:
     samples = decode_sound(data, options["rate"])[: int(options["seconds"] * options["rate"])]
     mel = log_mel(samples, options["rate"], options["hop"], options["mels"])
     return mel - mel.mean(0) if options["centred"] else mel
+
+
+_DECODE = {"image": _picture, "video": _clip, "audio": _sound}
 
 
 def log_mel(sound: np.ndarray, rate: int, hop: int, mels: int) -> np.ndarray:

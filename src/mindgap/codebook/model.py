@@ -9,9 +9,10 @@ import torch
 
 from mindgap.codebook.assign import assign
 from mindgap.codebook.encoders import Inputs, make_encoder
-from mindgap.codebook.losses import code_matching, masked_margin
+from mindgap.codebook.losses import code_matching, mask_sources
 from mindgap.codebook.others import make_quantiser
 from mindgap.runtime.errors import UserError
+from mindgap.train.losses import masked_margin
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ class TwoPaths(torch.nn.Module):
     def loss(self, seen: Seen, sources: torch.Tensor | None) -> torch.Tensor:
         """L_MMS + alpha L_CMCM + beta commitment, the last two once the codes have started."""
         options, (x, y) = self.options, seen.final
-        total = masked_margin(x @ y.T, sources, options["margin"])
+        total = masked_margin(mask_sources(x @ y.T, sources), options["margin"])
         if seen.log_shares is not None and options["matching"]:
             matched = code_matching(
                 *seen.log_shares,

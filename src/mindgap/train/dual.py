@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -88,7 +87,7 @@ class Dual(torch.nn.Module):
         Item i stands beside caption captions[i].
         """
         parts = []
-        for some in _chunks(len(pool), batch):
+        for some in chunks(np.arange(len(pool)), batch):
             pixels, tokens = pool.batch(some, captions[some], trims(self.encoder))
             parts.append([z.float().cpu() for z in (self.pictures(pixels), self.texts(tokens))])
         return tuple(torch.cat(side) for side in zip(*parts, strict=True))
@@ -96,7 +95,9 @@ class Dual(torch.nn.Module):
     @torch.inference_mode()
     def embed_pictures(self, pool: Pool, batch: int) -> torch.Tensor:
         """Rows of the pictures of a set alone, as `embed` gives them."""
-        parts = (torch.from_numpy(pool.pictures[some]) for some in _chunks(len(pool), batch))
+        parts = (
+            torch.from_numpy(pool.pictures[some]) for some in chunks(np.arange(len(pool)), batch)
+        )
         return torch.cat([self.pictures(pixels).float().cpu() for pixels in parts])
 
 
@@ -105,6 +106,6 @@ def trims(encoder: Adapter) -> bool:
     return encoder.padding == "longest"
 
 
-def _chunks(n: int, size: int) -> Iterator[np.ndarray]:
-    for start in range(0, n, size):
-        yield np.arange(start, min(start + size, n))
+def chunks(items: np.ndarray, size: int) -> list[np.ndarray]:
+    """Items in pieces of `size`; the last one may be smaller."""
+    return [items[i : i + size] for i in range(0, len(items), size)]

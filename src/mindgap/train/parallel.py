@@ -30,8 +30,6 @@ class Group:
 
     def own(self, batch: int) -> np.ndarray:
         """Positions in a batch that this process embeds; all processes have equally many."""
-        if batch % self.size:
-            raise ValueError(f"a batch of {batch} does not divide among {self.size} processes")
         share = batch // self.size
         return np.arange(self.rank * share, (self.rank + 1) * share)
 
@@ -48,19 +46,14 @@ class Group:
         torch.distributed.all_gather(parts, rows.contiguous())
         return torch.cat(parts)
 
-    def add(self, value: torch.Tensor) -> torch.Tensor:
-        """Sum of a tensor over all processes, in place."""
-        if self.size > 1:
-            torch.distributed.all_reduce(value)
-        return value
-
     def gather_ragged(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows of all processes, in their order, any number of each, without a gradient."""
         if self.size == 1:
             return rows
         counts = torch.zeros(self.size, dtype=torch.long, device=rows.device)
         counts[self.rank] = len(rows)
-        most = int(self.add(counts).max())
+        torch.distributed.all_reduce(counts)
+        most = int(counts.max())
         padded = rows.new_zeros(most, *rows.shape[1:])
         padded[: len(rows)] = rows
         whole = self.gather(padded).view(self.size, most, *rows.shape[1:])
