@@ -5,7 +5,7 @@ import logging
 import pandas as pd
 
 from mindgap.codebook.measure import measure_codebook
-from mindgap.codebook.store import read_column
+from mindgap.data.pairs import read_column
 from mindgap.runtime.files import write_csv
 from mindgap.runtime.job import run
 

@@ -12,10 +12,10 @@ from mindgap.codebook.meaning import (
     read_concepts,
     single_classes,
 )
-from mindgap.codebook.places import PLACED, localise, read_objects
+from mindgap.codebook.places import PLACED, localise
 from mindgap.codebook.store import read_codes
 from mindgap.codebook.usage import usage_table
-from mindgap.data.pairs import open_pairs
+from mindgap.data.pairs import open_pairs, read_column
 from mindgap.runtime.files import write_csv
 from mindgap.runtime.job import run
 
@@ -31,7 +31,7 @@ def main(job):
     classes = single_classes(pairs, columns)
     places = pd.DataFrame(columns=["modality"])
     if columns == ["objects"]:
-        objects, parts = read_objects(pairs), []
+        objects, parts = read_column(pairs, "objects"), []
         for side, modality, own in zip("ab", about["modalities"], codes, strict=True):
             if about["kinds"][modality] in PLACED:
                 shape = about["shapes"][modality] or (1, 1, own.shape[1])

@@ -6,8 +6,8 @@ import pytest
 from mindgap.codebook.fit import CodebookJob
 from mindgap.codebook.measure import measure_codebook
 from mindgap.codebook.plan import expand_codebooks
-from mindgap.codebook.store import read_column
 from mindgap.config import merge, read_yaml
+from mindgap.data.pairs import read_column
 from mindgap.train.job import launch
 from tests.samples import build, prompts_of
 

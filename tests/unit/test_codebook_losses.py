@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from mindgap.codebook.assign import assign
-from mindgap.codebook.losses import code_matching, code_scores, masked_margin
-from mindgap.train.losses import MARGIN
-from mindgap.train.losses import masked_margin as of_unit_rows
+from mindgap.codebook.losses import code_matching, code_scores, mask_sources
+from mindgap.train.losses import LOSSES, MARGIN, masked_margin
 
 
 def distributions(n=5, v=9, seed=0):
@@ -28,13 +27,13 @@ def test_masked_margin_of_three_items():
 
 def test_masked_margin_is_that_of_the_chapter_train():
     x, y = (torch.randn(7, 4, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
-    other = of_unit_rows(x, y, torch.tensor(1.0), None)
+    other = LOSSES["masked_margin"](x, y, torch.tensor(1.0), None)
     assert float(masked_margin(x @ y.T)) == pytest.approx(float(other), rel=1e-6)
 
 
 def test_items_of_one_source_are_no_wrong_answers():
     scores = torch.tensor([[2.0, 5.0, -1.0], [5.0, 3.0, 0.5], [0.0, -2.0, 1.0]])
-    ours = masked_margin(scores, torch.tensor([4, 4, 1]), margin=0.0)
+    ours = masked_margin(mask_sources(scores, torch.tensor([4, 4, 1])), margin=0.0)
     total = 0.0
     allowed = [[0, 2], [1, 2], [0, 1, 2]]
     for s in (scores.tolist(), scores.T.tolist()):

@@ -18,11 +18,12 @@ from mindgap.codebook.meaning import (
     read_concepts,
 )
 from mindgap.codebook.measure import as_vectors, retrieval_rows
-from mindgap.codebook.places import covered_cells, localise, read_objects
+from mindgap.codebook.places import covered_cells, localise
 from mindgap.codebook.plan import expand_codebooks
 from mindgap.codebook.summary import measure_contrasts, reading_row
 from mindgap.codebook.usage import count_codes, jensen_shannon, measure_usage, perplexity
 from mindgap.config import merge, read_yaml
+from mindgap.data.pairs import read_column
 from mindgap.data.sets import build_pairs
 from mindgap.data.shapes import COLOURS, MOTIONS
 
@@ -160,7 +161,7 @@ def test_places_are_those_of_a_loop_and_keep_every_concept(tmp_path):
     build_pairs(
         tmp_path / "p.parquet", {"kind": "shapes", "items": 40, "size": 16, "frames": 2, "seed": 0}
     )
-    objects = read_objects(tmp_path / "p.parquet")
+    objects = read_column(tmp_path / "p.parquet", "objects")
     rng = np.random.default_rng(0)
     concepts = [f"colour: {name}" for name in COLOURS] + ["motion: moving up", "shape: none"]
     named = pd.DataFrame({"concept": concepts, "code": np.arange(len(concepts))})

@@ -16,8 +16,9 @@ from mindgap.codebook.measure import measure_codebook
 from mindgap.codebook.model import TwoPaths, pool
 from mindgap.codebook.plan import expand_codebooks
 from mindgap.codebook.sides import load_sides
-from mindgap.codebook.store import read_codes, read_column
+from mindgap.codebook.store import read_codes
 from mindgap.config import merge, read_yaml
+from mindgap.data.pairs import read_column
 from mindgap.data.sets import build_pairs
 from mindgap.runtime.errors import UserError
 from mindgap.runtime.files import write_text
@@ -132,7 +133,7 @@ def test_cells_see_their_own_place_and_time():
     change = change.view(2, 4, 4)
     assert change[0].max() == 0
     assert change.flatten().argmax() == 16 + 3
-    with pytest.raises(UserError, match="20 pixels do not divide into cells of 8"):
+    with pytest.raises(UserError, match=r"size must be a multiple of 8 .* got size 20"):
         Cells(16, 1, 20)
 
 
@@ -256,10 +257,10 @@ def test_items_without_tokens_are_refused():
     full = {"rows": torch.randn(2, 5, 3), "length": torch.tensor([5, 2])}
     model((full, full))
     empty = {**full, "length": torch.tensor([5, 0])}
-    with pytest.raises(UserError, match="b: item 1 of a batch is padding from end to end"):
+    with pytest.raises(UserError, match="b: item 1 of a batch is all padding"):
         model((full, empty))
     bad = {**full, "rows": full["rows"] * float("nan")}
-    with pytest.raises(UserError, match="NaN or infinite features reach the codebook"):
+    with pytest.raises(UserError, match="the tokens have NaN or infinite values"):
         model((full, bad))
 
 
@@ -273,7 +274,7 @@ def test_arrays_of_ones_own_are_checked(tmp_path):
     for name, given, words in (
         ("nan", {"rows": bad}, "item 2 has a NaN"),
         ("long", {"rows": rows, "length": [5, 6, 1, 1]}, "item 1 has"),
-        ("flat", {"rows": rows[0]}, r"must be \(n, L, d\)"),
+        ("flat", {"rows": rows[0]}, r"must have the shape \(n, L, d\)"),
         ("other", {"values": rows}, "not an .npz"),
     ):
         np.savez(tmp_path / f"{name}.npz", **given)
@@ -407,7 +408,7 @@ def test_codes_travel_through_their_file(tmp_path):
 
 
 def test_the_start_needs_enough_tokens(root, pairs, tmp_path):
-    with pytest.raises(UserError, match="3000 codes, but its k-means start only"):
+    with pytest.raises(UserError, match="3000 codes, but its k-means start has only"):
         run(root, pairs, tmp_path, codes=3000)
 
 

@@ -365,14 +365,16 @@ def test_kmeans_start_counts_each_modality_alike():
 def test_what_cannot_be_quantised_is_refused():
     book = Codebook(50, 6)
     few = torch.tensor([0] * 20 + [1] * 20)
-    with pytest.raises(UserError, match="50 codes, but its k-means start only 40 distinct tokens"):
+    with pytest.raises(
+        UserError, match="50 codes, but its k-means start has only 40 distinct tokens"
+    ):
         book.start(tokens(40), few, 40)
-    with pytest.raises(UserError, match=r"only 1 distinct tokens.*collapsed to a point"):
+    with pytest.raises(UserError, match=r"only 1 distinct tokens.*features have collapsed"):
         book.start(torch.ones(200, 6), torch.arange(2).repeat_interleave(100), 200)
     for bad in (float("nan"), float("inf")):
         rows = tokens()
         rows[3, 2] = bad
-        with pytest.raises(UserError, match="NaN or infinite features"):
+        with pytest.raises(UserError, match="the tokens have NaN or infinite values"):
             book.place(rows)
-    with pytest.raises(UserError, match="a batch without any token"):
+    with pytest.raises(UserError, match="a batch is all padding"):
         book.place(tokens(0))

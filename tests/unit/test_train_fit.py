@@ -23,6 +23,7 @@ from mindgap.train import state as states
 from mindgap.train.build import write_small_clip
 from mindgap.train.dual import Dual
 from mindgap.train.fit import DualJob
+from mindgap.train.held import load_held_out
 from mindgap.train.job import launch
 from mindgap.train.loop import make_optimiser
 from mindgap.train.measure import measure_training
@@ -32,6 +33,7 @@ from mindgap.train.trainer import DualRecipe
 from tests.bounds import UNIT
 from tests.samples import picture
 
+TEMPLATE = {"template": "a {}"}
 SIZES = {
     "width": 16,
     "layers": 1,
@@ -96,7 +98,7 @@ def job(pairs, tmp_path):
             device="cpu",
             save_every=0.0,
             sizes=SIZES,
-            prompts={"template": "a {}"},
+            prompts=TEMPLATE,
         )
 
     return make
@@ -177,7 +179,7 @@ def test_an_architecture_starts_from_weights_of_each_seed(job, tmp_path):
     ("family", "options", "sentence"),
     [
         ("siglip", {"amend": "procrustes"}, "ends in a linear projection"),
-        ("siglip2", {}, "one of fixed resolution"),
+        ("siglip2", {}, "train a model with a fixed resolution"),
         ("resnet", {}, "only an encoder of image and text can be trained"),
     ],
 )
@@ -268,6 +270,7 @@ def test_a_learned_scale_stays_below_its_bound(pairs, tmp_path, start, bound):
 KILL = """
 import json, os, signal, sys
 from mindgap.train.fit import DualJob
+from mindgap.train.held import load_held_out
 from mindgap.train.job import launch
 from mindgap.train.loop import make_optimiser
 from mindgap.train.state import State
@@ -349,14 +352,14 @@ def test_a_state_of_other_options_is_not_gone_on_from(job, monkeypatch):
 
 
 def test_refusals(job, pairs, tmp_path):
-    with pytest.raises(UserError, match="a batch of 64 is larger than the set of 40 items"):
+    with pytest.raises(
+        UserError, match="batch must be at most 40, the size of the training set, got 64"
+    ):
         fit(job(batch=64))
     bare = tmp_path / "bare.parquet"
     items = {"id": ["a", "b"], "image": [picture(), picture()], "text": [["one"], []]}
     write_pairs(bare, [items])
-    with pytest.raises(
-        UserError, match="item 1 has no caption, so there is nothing to train it on"
-    ):
+    with pytest.raises(UserError, match="item 1 has no caption; add one or remove the item"):
         fit(replace(job(), pairs=pairs | {"train": str(bare)}))
     write_pairs(bare, [items | {"image": [picture(), b"y"], "text": [["one"], ["two"]]}])
     with pytest.raises(UserError, match="item b: not a readable picture"):
@@ -364,6 +367,26 @@ def test_refusals(job, pairs, tmp_path):
     write_pairs(bare, [{"id": ["a"], "label": ["x"]}])
     with pytest.raises(UserError, match="has no column 'text'"):
         fit(replace(job(), pairs=pairs | {"train": str(bare)}))
+
+
+def test_equal_captions_are_known_as_such_and_labels_as_classes(job, tmp_path):
+    """What the ceiling of recall and the accuracy of zero-shot classification are counted by."""
+    write_small_clip(tmp_path / "clip", ["one two three"], 0, SIZES)
+    items = {"id": list("abcd"), "image": [picture()] * 4, "label": ["z", "y", "z", "x"]}
+    items["text"] = [["one"], ["two", "one"], ["one", "three"], ["three", "two"]]
+    write_pairs(tmp_path / "p.parquet", [items])
+    pairs = {role: str(tmp_path / "p.parquet") for role in ("test", "zero_shot")}
+    encoder = load_encoder(tmp_path / "clip")
+    for which, equal in (("first", [0, 1, 0, 2]), ("last", [0, 0, 1, 2])):
+        held = load_held_out(pairs, encoder, OPTIONS | {"captions": which}, TEMPLATE, 1, tmp_path)
+        found = held.common()
+        same = found["captions"][:, None] == found["captions"]
+        assert (same == (np.array(equal)[:, None] == equal)).all()
+        assert found["labels"].tolist() == [2, 1, 2, 0]
+    items["label"][1] = None
+    write_pairs(tmp_path / "p.parquet", [items])
+    with pytest.raises(UserError, match="item 1 has no label"):
+        load_held_out(pairs, encoder, OPTIONS, TEMPLATE, 1, tmp_path)
 
 
 def test_wrong_captions_are_not_learnt_as_right_ones(job, pairs):

@@ -192,7 +192,9 @@ def test_batches_are_a_function_of_seed_and_step():
         np.testing.assert_array_equal(captions // 5, items)
     firsts, lasts = (Batches(first, count, 4, which, partner, 3)[0] for which in ("first", "last"))
     np.testing.assert_array_equal(lasts[1] - firsts[1], 4)
-    with pytest.raises(UserError, match="a batch of 11 is larger than the set of 10 items"):
+    with pytest.raises(
+        UserError, match="batch must be at most 10, the size of the training set, got 11"
+    ):
         Batches(first, count, 11, "first", partner, 0)
 
 

@@ -1,4 +1,4 @@
-"""Fine-grained encoders: one vector a cell, frame or word, with a mask for what is padding.
+"""Fine-grained encoders: one vector per cell, frame or word, and a mask that is False for padding.
 
 Their receptive fields are small on purpose: a token says what is at its place, so that a code that
 fires there can be read.
@@ -27,15 +27,15 @@ class Block(torch.nn.Module):
         self.conv = kind(width, width, 3, padding=1)
 
     def forward(self, h: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Next layer of (B, width, ...); what the mask leaves out is zero before and after."""
+        """Next layer of (B, width, ...); padding is zero before and after."""
         if mask is None:
             return h + self.conv(F.gelu(self.norm(h)))
         h = h * mask
-        # Moments over what is there alone: padding must not reach the tokens.
+        # Moments without the padding, which must not reach the tokens.
         n = mask.sum((1, 2), keepdim=True).clamp(min=1) * h.shape[1]
         mean = h.sum((1, 2), keepdim=True) / n
-        spread = ((h - mean) * mask).square().sum((1, 2), keepdim=True) / n
-        normed = (h - mean) / (spread + self.norm.eps).sqrt()
+        variance = ((h - mean) * mask).square().sum((1, 2), keepdim=True) / n
+        normed = (h - mean) / (variance + self.norm.eps).sqrt()
         normed = normed * self.norm.weight[:, None] + self.norm.bias[:, None]
         return (h + self.conv(F.gelu(normed) * mask)) * mask
 
@@ -57,8 +57,8 @@ class Cells(torch.nn.Module):
         super().__init__()
         if size % self.STRIDE or frames % span:
             raise UserError(
-                f"pictures of {size} pixels do not divide into cells of {self.STRIDE}, or {frames} "
-                f"frames into slices of {span}"
+                f"inputs of a codebook: size must be a multiple of {self.STRIDE} and frames a "
+                f"multiple of span, got size {size}, frames {frames} and span {span}"
             )
         self.frames, self.span, self.side = frames, span, size // self.STRIDE
         self.patch = torch.nn.Conv2d(3 * span, width // 2, 4, stride=4)
@@ -85,7 +85,7 @@ class Cells(torch.nn.Module):
 
 
 class Frames(torch.nn.Module):
-    """Frames of a log-mel spectrogram, `STRIDE` of them a token."""
+    """Frames of a log-mel spectrogram, `STRIDE` of them per token."""
 
     STRIDE = 2
 
@@ -95,7 +95,7 @@ class Frames(torch.nn.Module):
         self.blocks = torch.nn.ModuleList(Block(width, 1) for _ in range(layers))
 
     def forward(self, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens and mask of `mel`, float32 (B, T, mels), zero behind each `length`."""
+        """Tokens and mask of `mel`, float32 (B, T, mels), zero beyond each `length`."""
         h = self.first(inputs["mel"].transpose(1, 2))
         lengths = -(-inputs["length"] // self.STRIDE)
         mask = torch.arange(h.shape[2], device=h.device) < lengths[:, None]
@@ -124,7 +124,7 @@ class Words(torch.nn.Module):
 
 
 class Features(torch.nn.Module):
-    """Tokens of somebody else's encoder, projected."""
+    """Tokens of another encoder, projected."""
 
     def __init__(self, width: int, layers: int, dimension: int) -> None:
         super().__init__()
@@ -146,7 +146,6 @@ class Features(torch.nn.Module):
 
 
 def make_encoder(facts: dict[str, Any], width: int, layers: int) -> torch.nn.Module:
-    """The encoder of inputs that `facts` describe (see `mindgap.codebook.inputs`)."""
+    """Encoder of the inputs that `facts` describe, see `mindgap.codebook.inputs`."""
     kinds = {"image": Cells, "video": Cells, "audio": Frames, "text": Words, "features": Features}
-    sizes = {k: v for k, v in facts["sizes"].items()}
-    return kinds[facts["kind"]](width, layers, **sizes)
+    return kinds[facts["kind"]](width, layers, **facts["sizes"])

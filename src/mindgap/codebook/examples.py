@@ -12,7 +12,7 @@ from mindgap.data.pairs import read_pairs
 
 
 def choose_codes(concepts: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Concepts by falling F1 over always firing, each code once; `count` of them at most."""
+    """At most `count` concepts by decreasing F1 above always firing, each code once."""
     order = (concepts["f1"] - concepts["always"]).sort_values(ascending=False, kind="stable").index
     return concepts.loc[order].drop_duplicates("code").head(count).reset_index(drop=True)
 
@@ -20,7 +20,7 @@ def choose_codes(concepts: pd.DataFrame, count: int) -> pd.DataFrame:
 def find_examples(
     codes: tuple[np.ndarray, np.ndarray], chosen: pd.DataFrame, count: int
 ) -> list[dict[int, list[int]]]:
-    """Per modality: code -> items in which most of the tokens have it, all different."""
+    """Per modality: code -> different items, those with the largest share of its tokens first."""
     found = []
     for side in codes:
         own: dict[int, list[int]] = {}
@@ -37,7 +37,7 @@ def read_media(
 ) -> dict[int, Any]:
     """Item -> its frames (F, size, size, 3), its log-mel (T, mels), or its words.
 
-    Tokens of somebody else's encoder cannot be shown: their items have an empty list of words.
+    Tokens of another encoder cannot be shown: their items have an empty list of words.
     """
     from mindgap.codebook.inputs import decode_one
 

@@ -1,4 +1,4 @@
-"""Figures of the chapter `codebook`; the numbers in them come from tables."""
+"""Figures of the chapter `codebook`, drawn from its tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NAMES = {"final": "sum", "pooled": "mean code"}
 def figure_codebooks(
     codebooks: pd.DataFrame, trajectories: pd.DataFrame, usage: pd.DataFrame
 ) -> Figure:
-    """A row of panels a task: retrieval, gap, use of the codes, gap over the steps."""
+    """One row of panels per task: retrieval, gap, use of the codes, gap over the steps."""
     use_style()
     tasks = list(dict.fromkeys(codebooks["task"]))
     figure, axes = plt.subplots(
@@ -41,7 +41,7 @@ def figure_codebooks(
 
 
 def _points(axis: Any, own: pd.DataFrame, column: str, colour: str, shift: float) -> None:
-    """A point a seed and a bar at their mean, for each variant that has the measure."""
+    """One point per seed and a bar at their mean, for each variant with the measure."""
     variants = list(dict.fromkeys(own["variant"]))
     for place, variant in enumerate(variants):
         values = own.loc[own["variant"] == variant, column].dropna().to_numpy()
@@ -128,7 +128,7 @@ def figure_codes(
     codes: tuple[np.ndarray, np.ndarray],
     about: dict[str, Any],
 ) -> Figure:
-    """A row a code: what it means in each modality, and examples with the places where it fires."""
+    """One row per code: its meaning in each modality, and examples that show where it fires."""
     use_style()
     count = max(len(items) for side in found for items in side.values())
     figure, axes = plt.subplots(
@@ -160,7 +160,7 @@ def figure_codes(
 
 
 def _example(axis: Any, kind: str, value: Any, fires: np.ndarray, shape: Any) -> None:
-    """One medium, dark where the code does not fire; words in brackets where it does."""
+    """Draw one medium, darker where the code does not fire; its words are in brackets."""
     if kind in ("image", "video"):
         slices, rows, columns = shape
         size, span = value.shape[1], len(value) // slices

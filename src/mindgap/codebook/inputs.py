@@ -1,4 +1,4 @@
-"""Media of a pairs table, decoded once: pixels, log-mel frames, word ids; or your own arrays."""
+"""Media of a pairs table, decoded once (pixels, log-mel frames, word ids), or arrays of tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from mindgap.data.medium import BadItem
-from mindgap.data.pairs import count_rows, read_pairs
+from mindgap.data.pairs import count_rows, read_column, read_pairs
 from mindgap.embed.decode import decode_frames, decode_picture, decode_sound
 from mindgap.runtime.errors import UserError
 
@@ -27,7 +27,7 @@ class Side:
     Attributes
     ----------
     arrays
-        Input name -> array whose rows are the modality's.
+        Input name -> array with one entry per row of the modality.
     facts
         `kind` of the encoder and its `sizes`; `words` of a text, `mean` and `deviation` of sounds.
     first, count
@@ -48,7 +48,7 @@ class Side:
         return len(self.first)
 
     def batch(self, rows: np.ndarray, device: torch.device | str) -> dict[str, torch.Tensor]:
-        """Inputs of some rows; columns that are padding in all of them are left out."""
+        """Inputs of some rows, without the columns that are padding in all of them."""
         parts = {key: value[rows] for key, value in self.arrays.items()}
         if "length" in parts:
             used = int(parts["length"].max())
@@ -68,15 +68,15 @@ def load_side(
     Parameters
     ----------
     options
-        `size`, `frames`, `span`; `rate`, `hop`, `mels`, `seconds`, `centred` (each sound's own mean
-        spectrum taken off, and with it loudness and much of the voice); `context`, `words`.
+        `size`, `frames`, `span`; `rate`, `hop`, `mels`, `seconds`, `centred` (whether to subtract
+        the mean spectrum of each sound, and with it loudness and much of the voice); `context`,
+        `words`.
     facts
-        Those of the training set, for what is learnt from it (words, mean and deviation); None for
-        the training set itself.
+        Those of the training set, which has the words, mean and deviation; None for the training
+        set itself.
     """
     if modality == "text":
         return _texts(pairs, options, facts)
-    decode = {"image": _picture, "video": _clip, "audio": _sound}[modality]
     values: list[np.ndarray] = []
     with (
         ThreadPoolExecutor(threads) as workers,
@@ -86,7 +86,7 @@ def load_side(
     ):
         for rows in read_pairs(pairs, ["id", modality], rows=256):
             names, data = rows["id"].to_pylist(), rows[modality].to_pylist()
-            values += workers.map(partial(_decode, pairs, decode, options), names, data)
+            values += workers.map(partial(_decode, pairs, modality, options), names, data)
             bar.update(len(names))
     if modality == "audio":
         return _sounds(values, options, facts)
@@ -102,7 +102,7 @@ def decode_one(modality: str, value: Any, options: dict[str, Any]) -> Any:
         from mindgap.train.words import split_words
 
         return split_words(value[0])[: options["context"]]
-    return {"image": _picture, "video": _clip, "audio": _sound}[modality](value, options)
+    return _DECODE[modality](value, options)
 
 
 def load_arrays(path: str | Path) -> Side:
@@ -113,23 +113,30 @@ def load_arrays(path: str | Path) -> Side:
             whole = np.full(len(rows), rows.shape[1], np.int64)
             length = np.asarray(file["length"], np.int64) if "length" in file else whole
     except Exception as error:  # an archive can be damaged, or hold objects, in many ways
-        raise UserError(f"{path}: not an .npz with `rows` of shape (n, L, d) ({error})") from error
+        raise UserError(
+            f"{path} is not an .npz with `rows` of shape (n, L, d) ({error}); write it with "
+            "numpy.savez"
+        ) from error
     if rows.ndim != 3 or length.shape != rows.shape[:1]:
-        raise UserError(f"{path}: `rows` must be (n, L, d) and `length` (n,)")
+        raise UserError(
+            f"{path}: `rows` must have the shape (n, L, d) and `length` (n,), got {rows.shape} and "
+            f"{length.shape}"
+        )
     bad = np.flatnonzero(
         ~np.isfinite(rows).all(axis=(1, 2)) | (length < 1) | (length > rows.shape[1])
     )
     if len(bad):
         raise UserError(
-            f"{path}: item {bad[0]} has a NaN, or a length outside 1 to {rows.shape[1]}"
+            f"{path}: item {bad[0]} has a NaN, an infinity or a length outside 1 to "
+            f"{rows.shape[1]}; remove it or correct it"
         )
     sizes = {"dimension": rows.shape[2]}
     return Side({"rows": rows, "length": length}, {"kind": "features", "sizes": sizes})
 
 
-def _decode(pairs, decode, options, name, data):
+def _decode(pairs, modality, options, name, data):
     try:
-        return decode(data, options)
+        return decode_one(modality, data, options)
     except BadItem as failure:
         raise UserError(f"{pairs}: item {name}: {failure}; remove it from the pairs") from failure
 
@@ -156,6 +163,9 @@ def _sound(data: bytes, options: dict[str, Any]) -> np.ndarray:
     samples = decode_sound(data, options["rate"])[: int(options["seconds"] * options["rate"])]
     mel = log_mel(samples, options["rate"], options["hop"], options["mels"])
     return mel - mel.mean(0) if options["centred"] else mel
+
+
+_DECODE = {"image": _picture, "video": _clip, "audio": _sound}
 
 
 def log_mel(sound: np.ndarray, rate: int, hop: int, mels: int) -> np.ndarray:
@@ -192,10 +202,10 @@ def _sounds(values: list[np.ndarray], options: dict[str, Any], facts: dict | Non
 def _texts(pairs: str | Path, options: dict[str, Any], facts: dict | None) -> Side:
     from mindgap.train.words import count_words, split_words
 
-    captions = [some for rows in read_pairs(pairs, ["text"]) for some in rows["text"].to_pylist()]
+    captions = read_column(pairs, "text")
     if not all(captions):
         empty = [not some for some in captions].index(True)
-        raise UserError(f"{pairs}: item {empty} has no caption; give it one or remove it")
+        raise UserError(f"{pairs}: item {empty} has no caption; add one or remove the item")
     texts = [text for some in captions for text in some]
     if facts is None:
         words = count_words(texts, options["words"])
@@ -208,6 +218,8 @@ def _texts(pairs: str | Path, options: dict[str, Any], facts: dict | None) -> Si
         row[: len(words)] = [number.get(word, 1) for word in words]
     length = np.array([len(words) for words in split], np.int64)
     if not length.all():
-        raise UserError(f"{pairs}: the caption {texts[int(length.argmin())]!r} has no word")
+        raise UserError(
+            f"{pairs}: the caption {texts[int(length.argmin())]!r} has no word; change or remove it"
+        )
     count = np.array([len(some) for some in captions], np.int64)
     return Side({"ids": ids, "length": length}, facts, np.cumsum(count) - count, count)

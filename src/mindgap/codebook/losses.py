@@ -1,49 +1,36 @@
-"""Masked margin softmax and Cross-Modal Code Matching (Liu et al. 2022, secs. 2.1 and 2.3)."""
+"""Cross-Modal Code Matching (Liu et al. 2022, sec. 2.3), and items that share a source."""
 
 from __future__ import annotations
 
 import torch
 from torch.nn import functional as F
 
-from mindgap.train.losses import MARGIN
-
 _ENTRIES = 1 << 22  # of the mixtures that the Jensen-Shannon form holds at a time
 
 
-def masked_margin(
-    scores: torch.Tensor, sources: torch.Tensor | None = None, margin: float = MARGIN
-) -> torch.Tensor:
-    """Masked margin softmax, both ways added: Ilharco et al. 2019; Monfort et al. 2021, eq. 2.
-
-    -1/B sum_i log [exp(S_ii - M) / (exp(S_ii - M) + sum_{j != i} exp(S_ij))] and the same for the
-    columns.
+def mask_sources(scores: torch.Tensor, sources: torch.Tensor | None) -> torch.Tensor:
+    """Scores with -inf where two different items have the same source, which is no wrong answer.
 
     Parameters
     ----------
     scores
-        S, (B, B): row i of one modality against row j of the other.
+        (B, B): row i of one modality against row j of the other.
     sources
-        Source of each item, int64 (B,): items of one source are no wrong answers to each other,
-        and are left out of the sums. None where all differ.
-    margin
-        M, taken off the diagonal.
+        Source of each item, int64 (B,); None if all differ.
     """
-    n = len(scores)
-    logits = scores - margin * torch.eye(n, device=scores.device)
-    if sources is not None:
-        same = sources[:, None] == sources[None, :]
-        same.fill_diagonal_(False)
-        logits = logits.masked_fill(same, -torch.inf)
-    target = torch.arange(n, device=scores.device)
-    return F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
+    if sources is None:
+        return scores
+    same = sources[:, None] == sources[None, :]
+    return scores.masked_fill(same.fill_diagonal_(False), -torch.inf)
 
 
 def code_scores(log_a: torch.Tensor, log_b: torch.Tensor, form: str) -> torch.Tensor:
     """Similarity of code distributions: (B, B) from log P of shape (B, V) each.
 
     `cross_entropy`: sum_v P_i log Q_j + Q_j log P_i, the paper's S_code. As -S = H(P) + H(Q) +
-    KL(P||Q) + KL(Q||P), the candidates' entropy stays in a row's softmax: sharp ones are hubs.
-    `kl`: -(KL(P||Q) + KL(Q||P)); `js`: minus the Jensen-Shannon divergence; both without it.
+    KL(P||Q) + KL(Q||P), the entropy of the candidates stays in the softmax of a row, so that
+    sharp candidates become hubs. `kl`: -(KL(P||Q) + KL(Q||P)); `js`: minus the Jensen-Shannon
+    divergence; neither contains the entropy.
     """
     a, b = log_a.exp(), log_b.exp()
     own_a, own_b = (a * log_a).sum(1)[:, None], (b * log_b).sum(1)[None, :]
@@ -78,13 +65,9 @@ def code_matching(
     both
         Mean of both directions; the paper's form has a to b alone.
     sources
-        As in `masked_margin`.
+        As in `mask_sources`.
     """
-    scores = code_scores(log_a, log_b, form) / temperature
-    if sources is not None:
-        same = sources[:, None] == sources[None, :]
-        same.fill_diagonal_(False)
-        scores = scores.masked_fill(same, -torch.inf)
+    scores = mask_sources(code_scores(log_a, log_b, form) / temperature, sources)
     target = torch.arange(len(scores), device=scores.device)
     loss = F.cross_entropy(scores, target)
     return (loss + F.cross_entropy(scores.T, target)) / 2 if both else loss

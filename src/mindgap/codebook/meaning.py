@@ -34,7 +34,7 @@ def histograms(codes: np.ndarray, size: int) -> np.ndarray:
 
 
 def read_concepts(pairs: str | Path, columns: list[str], modalities: list[str]) -> pd.DataFrame:
-    """Concepts of each item: bool, a row an item, a column a concept called `family: value`.
+    """Concepts of each item: bool, one row per item and one column per concept, `family: value`.
 
     `objects` gives shape, colour, size and motion (and place, where no sound is among the
     modalities); `label` the class; `text` the words of all captions.
@@ -89,10 +89,10 @@ def name_codes(
     """For each concept the code that names it best in both modalities.
 
     The code is chosen on one half of the items, by the lower of its two F1, and measured on the
-    other, so that choosing among many codes gains nothing. `always` is the F1 of a code that fires
-    in every item, 2p/(1 + p); `null` what the same choice gets for shuffled concepts. `f1_chosen`
-    and `always_chosen` are those of the half that the code was chosen on: who picks one of many
-    concepts picks it by these.
+    other, so that choosing among many codes gives no advantage. `always` is the F1 of a code that
+    fires in every item, 2p/(1 + p); `null` the F1 of the same choice for shuffled concepts.
+    `f1_chosen` and `always_chosen` come from the half on which the code was chosen; use these to
+    pick one concept of many.
     """
     n = len(concepts)
     order = np.random.default_rng([seed, 4]).permutation(n)
@@ -100,7 +100,7 @@ def name_codes(
     has = concepts.to_numpy()
     shuffled = has[np.random.default_rng([seed, 5]).permutation(n)]
     kept = np.flatnonzero((has[choose].sum(0) >= LEAST_ITEMS) & (has[test].sum(0) >= LEAST_ITEMS))
-    # Of words that stand in every caption there is nothing to tell.
+    # A concept that every item has cannot be told apart from nothing.
     kept = kept[~has[:, kept].all(0)]
     code, best, measured = _choose(fires, has, choose, test, kept)
     _, _, null = _choose(fires, shuffled, choose, test, kept)
@@ -140,8 +140,8 @@ def describe_codes(
 ) -> pd.DataFrame:
     """Per code, modality and rank: concept, P(concept | code), P(code | concept), F1, lift.
 
-    The `top` concepts of a code are those of the highest F1 over always firing; a code that a
-    modality never uses has no row for it.
+    The `top` concepts of a code are those with the highest F1 above always firing; a code has no
+    row for a modality that never uses it.
     """
     has, rows = concepts.to_numpy(), []
     share = has.mean(0)
@@ -220,7 +220,7 @@ def generalise(
 
 
 def single_classes(pairs: str | Path, columns: list[str]) -> dict[str, np.ndarray]:
-    """Classes to generalise over: what scenes of one object show; or labels."""
+    """Classes to generalise over: the properties of single objects, or labels."""
     found: dict[str, list[str]] = {}
     for rows in read_pairs(pairs, columns):
         for row in rows.to_pylist():

@@ -1,4 +1,4 @@
-"""What the vectors of both paths do on held-out pairs: gap, cone, retrieval."""
+"""Measures of the held-out rows of a codebook: gap, cone, retrieval."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ def retrieval_rows(
     labels
         Class of each item, for the level `class`, where any item of the class is right.
     sets, set_items
-        Random sets of pairs, as in Monfort et al. 2021: five of 1,000. A set that is not larger
-        is taken whole, once.
+        Random sets of pairs, as in Monfort et al. 2021: five of 1,000. With no more pairs than
+        that, all of them make one set.
     """
     n = len(next(iter(vectors.values()))[0])
     rng = np.random.default_rng([seed, 3])
@@ -122,7 +122,7 @@ def retrieval_rows(
     for number, some in enumerate(chosen):
         levels = {"item": np.arange(len(some))}
         if labels is not None:
-            levels["class"] = np.unique(np.array(labels)[some], return_inverse=True)[1]
+            levels["class"] = np.unique(np.array(labels, str)[some], return_inverse=True)[1]
         for name, (x, y) in vectors.items():
             x, y = (z[some].astype(np.float64) for z in (x, y))
             for level, items in levels.items():

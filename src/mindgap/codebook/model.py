@@ -9,9 +9,10 @@ import torch
 
 from mindgap.codebook.assign import assign
 from mindgap.codebook.encoders import Inputs, make_encoder
-from mindgap.codebook.losses import code_matching, masked_margin
+from mindgap.codebook.losses import code_matching, mask_sources
 from mindgap.codebook.others import make_quantiser
 from mindgap.runtime.errors import UserError
+from mindgap.train.losses import masked_margin
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Tokens:
-    """What the encoders make of items one by one, before anything of the batch counts.
+    """What the encoders make of each item alone, before statistics of the batch enter.
 
     Attributes
     ----------
@@ -90,7 +91,7 @@ class Head(torch.nn.Module):
 
 
 class TwoPaths(torch.nn.Module):
-    """Encoders of two modalities, one set of codes, and heads of their own for each path.
+    """Encoders of two modalities, one set of codes, and separate heads for each path.
 
     Parameters
     ----------
@@ -118,10 +119,10 @@ class TwoPaths(torch.nn.Module):
                 own["continuous"] = Head(seen, 2 * width, options["dimension"])
             if options["paths"] != "continuous":
                 inner = options["code_dimension"]
-                # Batch norm gives each modality's tokens mean 0 and variance 1 in every direction
-                # of the space of codes: left alone the modalities settle in places of their own
-                # there, where no soft assignment reaches from one to the other. The scale, and
-                # with it the sharpness of assignments, stays what it is.
+                # Batch norm gives the tokens of each modality mean 0 and variance 1 in every
+                # dimension of the space of codes. Without it the modalities settle in separate
+                # regions, too far apart for soft assignments to connect them. It also fixes the
+                # scale, and with it the sharpness of assignments.
                 plain = options["token_norm"] == "none"
                 own["code"] = torch.nn.Sequential(
                     torch.nn.LayerNorm(width),
@@ -141,13 +142,16 @@ class TwoPaths(torch.nn.Module):
         return self.join(self.encode(inputs), shares)
 
     def encode(self, inputs: tuple[Inputs, Inputs]) -> Tokens:
-        """What each item becomes by itself."""
+        """Encode each item by itself."""
         seen = [self.encoders[m](x) for m, x in zip(self.names, inputs, strict=True)]
         masks = tuple(mask for _, mask in seen)
         for name, mask in zip(self.names, masks, strict=True):
             if not mask.any(1).all():
                 empty = int((~mask.any(1)).nonzero()[0])
-                raise UserError(f"{name}: item {empty} of a batch is padding from end to end")
+                raise UserError(
+                    f"{name}: item {empty} of a batch is all padding; check the lengths of the "
+                    "inputs"
+                )
         lengths = torch.stack([mask.sum(1) for mask in masks])
         continuous = torch.zeros(*lengths.shape, self.options["dimension"], device=lengths.device)
         if self.options["paths"] != "discrete":
@@ -164,9 +168,9 @@ class TwoPaths(torch.nn.Module):
         return Tokens(continuous.float(), rows, lengths, masks)
 
     def join(self, tokens: Tokens, shares: bool = False) -> Seen:
-        """Codes and vectors of a whole batch, from what its items have become.
+        """Codes and vectors of a whole batch, from its encoded items.
 
-        Before the codes have started the discrete path takes the tokens as they are.
+        Until the codes have started, the discrete path takes the tokens without quantisation.
         """
         continuous, lengths, masks = tokens.continuous, tokens.lengths.flatten(), tokens.masks
         b, device = tokens.lengths.shape[1], lengths.device
@@ -217,9 +221,9 @@ class TwoPaths(torch.nn.Module):
         return found
 
     def loss(self, seen: Seen, sources: torch.Tensor | None) -> torch.Tensor:
-        """L_MMS + alpha L_CMCM + beta commitment; alpha and beta count once the codes started."""
+        """L_MMS + alpha L_CMCM + beta commitment, the last two once the codes have started."""
         options, (x, y) = self.options, seen.final
-        total = masked_margin(x @ y.T, sources, options["margin"])
+        total = masked_margin(mask_sources(x @ y.T, sources), options["margin"])
         if seen.log_shares is not None and options["matching"]:
             matched = code_matching(
                 *seen.log_shares,
@@ -235,7 +239,7 @@ class TwoPaths(torch.nn.Module):
 
 
 def pool(tokens: torch.Tensor, mask: torch.Tensor, kind: str = "mean_max") -> torch.Tensor:
-    """Mean over the tokens of each item, and beside it the maximum, unless `kind` is `mean`.
+    """Mean over the tokens of each item and, unless `kind` is `mean`, also the maximum.
 
     (B, L, w) and (B, L) to (B, 2w), or to (B, w) for the mean alone.
     """

@@ -1,4 +1,4 @@
-"""Two quantisers that stand in for the codebook of moving averages, behind the same face."""
+"""Two alternatives to the codebook of moving averages, with the same interface."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class LearnedCodebook(torch.nn.Module):
         self.vectors.copy_(cluster(rows, modality, len(self.vectors), self.seed)[0])
 
     def update(self, *_: object) -> None:
-        """Nothing: the optimiser moves these codes."""
+        """Do nothing: the optimiser moves these codes."""
 
 
 class Fsq(torch.nn.Module):
-    """Finite scalar quantisation (Mentzer et al., ICLR 2024): each of a few channels is rounded.
+    """Finite scalar quantisation (Mentzer et al., ICLR 2024): a few channels, each rounded.
 
     b(z) = tanh(z + s) (L - 1)(1 + 1e-3)/2 - o with o = 1/2 and s = atanh(2o/((L - 1)(1 + 1e-3)))
-    for even L and zero for odd; codes are the points of the grid, which nothing has to learn.
+    for even L and zero for odd; the codes are the points of the grid, which is not learnt.
     """
 
     def __init__(self, levels: list[int], dimension: int) -> None:
@@ -83,10 +83,10 @@ class Fsq(torch.nn.Module):
         return Quantised(self.up(whole), codes, rows.new_zeros(()))
 
     def start(self, *_: object) -> None:
-        """Nothing: the grid is where it is."""
+        """Do nothing: the grid is fixed."""
 
     def update(self, *_: object) -> None:
-        """Nothing."""
+        """Do nothing: the grid is fixed."""
 
 
 def make_quantiser(options: dict, modalities: int, dimension: int, seed: int) -> torch.nn.Module:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mindgap.data.pairs import read_pairs
 from mindgap.data.shapes import MOTIONS, SIZES, SLOTS, STEP, TONE_S
 
 PLACED = ("image", "video", "audio")  # kinds of input whose tokens have a place or a time
@@ -35,11 +33,11 @@ def localise(
 ) -> pd.DataFrame:
     """How often the tokens of a concept's code lie on an object that has it.
 
-    Only items of two objects of which exactly one has the concept count: there a code can be at
-    the wrong place. `hits` is the share of the code's tokens on the right object among those of
-    its tokens that lie on one object alone; `on_object` the share of its tokens on the right
-    object, and `expected` that of any token of the same items; `background` the share of its
-    tokens on neither object. A concept whose code never fires has a row too, without shares.
+    Only items with two objects, exactly one of which has the concept, are counted: there a code can
+    be at the wrong place. `hits` is the share on the right object among those of the code's tokens
+    that lie on one object alone; `on_object` the share of all its tokens on the right object, and
+    `expected` that of all tokens of the same items; `background` the share of its tokens on neither
+    object. A concept whose code never fires has a row without shares.
 
     Parameters
     ----------
@@ -108,8 +106,3 @@ def cover_tokens(
 
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else float("nan")
-
-
-def read_objects(pairs: str | Path) -> list[list[dict[str, Any]]]:
-    """Objects of each scene."""
-    return [o for rows in read_pairs(pairs, ["objects"]) for o in rows["objects"].to_pylist()]

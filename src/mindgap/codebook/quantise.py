@@ -1,7 +1,7 @@
 """The codebook of the paper: shared by all modalities, it follows their tokens by moving averages.
 
 Liu et al. 2022, sec. 2.2. Tokens in, quantised tokens, codes and a loss out. Tokens come without
-padding, so padding never counts. All in float32. `mindgap.codebook.others` has what may stand in.
+padding, so padding never counts. All in float32. `mindgap.codebook.others` has alternatives.
 """
 
 from __future__ import annotations
@@ -62,23 +62,23 @@ GRADIENTS = {"straight_through": straight_through, "rotation": rotate}
 
 
 def check_tokens(rows: torch.Tensor) -> None:
-    """Refuse tokens that are none: a NaN would take every code with it."""
+    """Refuse a batch without tokens, or with one that is not finite: it would spoil every code."""
     if not len(rows):
-        raise UserError("a batch without any token: every item is padding from end to end")
+        raise UserError("a batch is all padding; check the lengths of the inputs")
     if not torch.isfinite(rows).all():
         raise UserError(
-            "NaN or infinite features reach the codebook; lower learning_rate, or look for such "
-            "values in the inputs"
+            "the tokens have NaN or infinite values; lower learning_rate, or look for such values "
+            "in the inputs"
         )
 
 
 def cluster(
     rows: torch.Tensor, modality: torch.Tensor, codes: int, seed: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """k-means centres of tokens, and the share of the tokens that each has.
+    """k-means centres of tokens, and the share of the tokens in each cluster.
 
-    Every modality counts with as many tokens as the one that has fewest; a codebook larger than the
-    number of distinct tokens is refused.
+    Each modality is represented by as many tokens as the one with the fewest; a codebook larger
+    than the number of distinct tokens is refused.
     """
     from sklearn.cluster import KMeans
     from threadpoolctl import threadpool_limits
@@ -91,8 +91,8 @@ def cluster(
     distinct = len(np.unique(given, axis=0))
     if distinct < codes:
         raise UserError(
-            f"the codebook has {codes} codes, but its k-means start only {distinct} distinct "
-            "tokens; lower `codes` or raise `batch` (or the features have collapsed to a point)"
+            f"the codebook has {codes} codes, but its k-means start has only {distinct} distinct "
+            "tokens; lower codes, raise batch, or find out why the features have collapsed"
         )
     with threadpool_limits(torch.get_num_threads()):
         found = KMeans(codes, n_init=1, max_iter=50, random_state=seed).fit(given)
@@ -122,16 +122,16 @@ class Codebook(torch.nn.Module):
     gradient
         Name in `GRADIENTS`.
     dead
-        A code that this step did not meet is replaced when N_v falls below this share of the mean
-        N.
+        A code without a token in this step is replaced when N_v falls below this share of the
+        mean N.
     dead_after
-        Another rule in place of `dead`: a code is replaced after so many updates without a token.
+        In place of `dead`: a code is replaced after this many updates without a token.
     replacement
-        What takes its place: a `token` of this step, with the mean count; or a copy of an active
-        `code` (N > 1) drawn at random, with the count 1 that all codes start from.
+        What replaces it: a `token` of this step, with the mean count, or a copy of an active `code`
+        (N > 1) drawn at random, with the count 1 that all codes start with.
     weighting
-        `modality`: the tokens of a modality weigh as much together as those of any other, however
-        many they are. `token`: every token weighs the same.
+        `modality`: all modalities have the same total weight. `token`: all tokens have the same
+        weight.
     """
 
     def __init__(
@@ -181,9 +181,9 @@ class Codebook(torch.nn.Module):
 
     @torch.no_grad()
     def start(self, rows: torch.Tensor, modality: torch.Tensor, tokens: int) -> None:
-        """Set the codes to the k-means centres of tokens; see `cluster`.
+        """Set the codes to the k-means centres of tokens, see `cluster`.
 
-        `tokens`, how many a step has, is what the counts add up to.
+        The counts add up to `tokens`, the number of tokens in a step.
         """
         centres, shares = cluster(rows, modality, len(self.vectors), self.seed)
         self.vectors.copy_(F.normalize(centres, dim=1) if self.cosine else centres)
@@ -192,7 +192,7 @@ class Codebook(torch.nn.Module):
 
     @torch.no_grad()
     def update(self, rows: torch.Tensor, codes: torch.Tensor, modality: torch.Tensor) -> None:
-        """Move the codes towards their tokens, and replace those that none comes to.
+        """Move the codes towards their tokens, and replace those without tokens.
 
         Parameters
         ----------
@@ -230,7 +230,7 @@ class Codebook(torch.nn.Module):
                 self._replace(lost.nonzero()[:, 0], rows, modality)
 
     def _copy(self, lost: torch.Tensor, met: torch.Tensor) -> None:
-        """Put copies of active codes, each drawn on its own, in place of lost ones: bool (V,)."""
+        """Replace lost codes by copies of active ones, each drawn independently: bool (V,) each."""
         active = (self.counts > 1) & ~lost
         active = (active if active.any() else met).nonzero()[:, 0]
         lost = lost.nonzero()[:, 0]
@@ -243,7 +243,7 @@ class Codebook(torch.nn.Module):
     def _place(
         self, lost: torch.Tensor, vectors: torch.Tensor, count: float | torch.Tensor
     ) -> None:
-        """New vectors, with sums and counts to match, for some codes."""
+        """Set the vectors of some codes, with sums and counts to match."""
         self.vectors[lost] = vectors
         self.counts[lost] = count
         self.sums[lost] = vectors * self.counts[lost, None]
@@ -252,7 +252,7 @@ class Codebook(torch.nn.Module):
             self.misses[lost] = 0
 
     def _replace(self, lost: torch.Tensor, rows: torch.Tensor, modality: torch.Tensor) -> None:
-        """Put distinct tokens, of one modality after the other, in place of lost codes."""
+        """Replace lost codes by distinct tokens, taken from the modalities in turn."""
         rng = np.random.default_rng([self.seed, 2, int(self.updates)])
         sides = [rows[modality == m] for m in range(self.modalities)]
         decks = [side[torch.from_numpy(rng.permutation(len(side)))] for side in sides if len(side)]
@@ -260,5 +260,5 @@ class Codebook(torch.nn.Module):
         tokens = torch.unique(torch.stack(dealt[: 4 * len(lost)]), dim=0)
         tokens = tokens[torch.from_numpy(rng.permutation(len(tokens)))][: len(lost)]
         lost = lost[: len(tokens)]
-        # A mean count: without a hit the new code lasts log(dead)/log(decay) steps.
+        # With the mean count a code without tokens lasts log(dead)/log(decay) steps.
         self._place(lost, tokens, self.counts.sum() / len(self.counts))

@@ -1,4 +1,4 @@
-"""A batch of pairs that several processes encode: gathered, and its gradients carried back."""
+"""A batch of pairs encoded by several processes: gathered, with gradients carried back."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from mindgap.train.parallel import Group
 
 
 def gather(mine: Tokens, group: Group) -> Tokens:
-    """The items of all processes in their order: a start of its own for gradients.
+    """Gather the items of all processes, in order, as leaves of a new graph.
 
-    What follows, the codes and the loss, every process computes for the whole batch, so that no
-    statistic of a part takes the place of one of the whole (Gao et al. 2021, "gradient cache").
+    Every process then computes the codes and the loss of the whole batch, so that no statistic is
+    that of a part (Gao et al. 2021, "gradient cache").
     """
     if group.size == 1:
         return mine
@@ -27,7 +27,7 @@ def gather(mine: Tokens, group: Group) -> Tokens:
 
 
 def carry_back(mine: Tokens, every: Tokens, model: TwoPaths, group: Group) -> None:
-    """Carry the gradients of this process's items into its encoders, and add up over all."""
+    """Carry the gradients of this process's items back to its encoders, and add up over all."""
     b = mine.lengths.shape[1]
     own = slice(group.rank * b, (group.rank + 1) * b)
     made, back = [], []

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mindgap.codebook.inputs import Side, load_arrays, load_side
-from mindgap.codebook.store import read_column
+from mindgap.data.pairs import read_column
 from mindgap.runtime.errors import UserError
 
 
@@ -66,6 +66,6 @@ def load_sides(
             side.first, side.count = side.first + side.count - 1, np.ones_like(side.count)
     sources = None
     if options["sources"]:
-        names = read_column(pairs, options["sources"])
-        sources = np.unique(np.array(names, str), return_inverse=True)[1]
+        names = [str(name) for name in read_column(pairs, options["sources"])]
+        sources = np.unique(names, return_inverse=True)[1]
     return Sides(*sides, sources)

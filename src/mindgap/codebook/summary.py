@@ -1,4 +1,4 @@
-"""One row a codebook, and what the variants of a task show against each other."""
+"""One row per codebook, and the differences between the variants of a task."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TESTED = (
 
 
 def wide_row(final: pd.DataFrame, retrieval: pd.DataFrame) -> dict[str, float]:
-    """Final measures of one codebook in one row: those of the sum bare, others by their path.
+    """Final measures of one codebook in one row; names of those of a path end in its name.
 
     `recall_at_k` is the mean of both directions and of all random sets.
     """
@@ -68,16 +68,16 @@ def wide_row(final: pd.DataFrame, retrieval: pd.DataFrame) -> dict[str, float]:
 def reading_row(
     concepts: pd.DataFrame, generalisation: pd.DataFrame, places: pd.DataFrame
 ) -> dict[str, float]:
-    """What the reading of one codebook comes to.
+    """Summary of what the codes of one codebook mean.
 
-    `f1` is that of the concept that one code names best in both modalities (the lower of the two):
-    the one whose code is farthest above a code that always fires on the half of the items that
-    codes are chosen on. The other half has its `f1`, `f1_always` of a code that always fires, and
-    `f1_above`, their difference. `f1_mean` is the mean over all concepts; `named` how many have
-    more than 0.6 and more than always; `generalisation` the mean accuracy across modalities above
-    chance; `hits_a`, `hits_b` the share of firings on the right one of two objects; `on_a`, `on_b`
-    the share of all firings, on the background too, that are on the object, less the object's share
-    of all tokens; `background_a`, `background_b` the share that is on neither object.
+    `f1` is the F1 (the lower of both modalities) of the concept that one code names best: the one
+    whose code is farthest above a code that always fires, on the half of the items on which codes
+    are chosen. `f1`, `f1_always` of a code that always fires and `f1_above`, their difference, come
+    from the other half. `f1_mean` is the mean over all concepts; `named` the number of concepts
+    with an F1 above 0.6 and above always firing; `generalisation` the mean accuracy across
+    modalities above chance; `hits_a`, `hits_b` the share of firings on the right one of two
+    objects; `on_a`, `on_b` the share of all firings that are on the object, minus the object's
+    share of all tokens; `background_a`, `background_b` the share on neither object.
     """
     row: dict[str, float] = {}
     if len(concepts):
@@ -111,10 +111,10 @@ def reading_row(
 def measure_contrasts(
     table: pd.DataFrame, contrasts: list[list[str]], confidence: float
 ) -> pd.DataFrame:
-    """Each variant's mean, and differences between variants, seed by seed; a row an effect.
+    """Mean of each variant, and differences between variants seed by seed; one row per effect.
 
-    Intervals are Student's, over seeds. An effect is called by its variant, or by both of them,
-    `matched minus both`.
+    Intervals are Student's, over seeds. An effect is named after its variant, or after both of
+    them: `matched minus both`.
     """
     rows: list[dict[str, Any]] = []
     for task, some in table.groupby("task", sort=False):

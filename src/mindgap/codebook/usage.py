@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-SHARED = 0.1  # a code is shared if each modality makes up this share of its use at least
+SHARED = 0.1  # a code is shared if each modality makes up at least this share of its use
 
 
 def count_codes(codes: np.ndarray, size: int) -> np.ndarray:
@@ -30,7 +30,7 @@ def jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
 
 
 def share_of_a(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """r_v = p_v / (p_v + q_v) for each code, NaN where nobody uses it."""
+    """r_v = p_v / (p_v + q_v) for each code, NaN where it is unused."""
     total = p + q
     return np.divide(p, total, out=np.full(len(p), np.nan), where=total > 0)
 
@@ -47,12 +47,11 @@ def measure_usage(a: np.ndarray, b: np.ndarray, size: int) -> dict[str, float]:
 
     Returns
     -------
-    perplexity of each modality and of both (each with the same weight); `dead`, the share of the
-    codes that nobody uses; `shared`, the share of the used codes whose use is at least `SHARED`
-    from each modality once both have the same weight; `met_1`, `met_10`, the share of the codes
-    with that many tokens of one modality that have them of both (Jaccard); `overlap`, the sum over
-    codes of min(p_v, q_v);
-    `divergence`, Jensen-Shannon in bits.
+    `perplexity_a`, `perplexity_b` of each modality and `perplexity` of both with equal weight;
+    `dead`, the share of unused codes; `shared`, the share of the used codes that take at least
+    `SHARED` of their use from each modality, with equal weight; `met_1`, `met_10`, the share of the
+    codes with at least that many tokens of either modality that have as many of both (Jaccard);
+    `overlap`, the sum over codes of min(p_v, q_v); `divergence`, Jensen-Shannon in bits.
     """
     counts = [count_codes(side, size) for side in (a, b)]
     p, q = (c / c.sum() for c in counts)
@@ -75,7 +74,7 @@ def measure_usage(a: np.ndarray, b: np.ndarray, size: int) -> dict[str, float]:
 
 
 def usage_table(a: np.ndarray, b: np.ndarray, size: int) -> dict[str, np.ndarray]:
-    """One value a code: its number, tokens of each modality, and the share of the first."""
+    """Number of each code, its tokens of each modality, and the share of the first."""
     counts = [count_codes(side, size) for side in (a, b)]
     ratio = share_of_a(*(c / c.sum() for c in counts))
     return {"code": np.arange(size), "tokens_a": counts[0], "tokens_b": counts[1], "share_a": ratio}

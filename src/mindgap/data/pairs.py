@@ -114,6 +114,11 @@ def read_pairs(path: str | Path, columns: list[str], rows: int = 512) -> Iterabl
     return resolved(file.iter_batches(batch_size=rows, columns=columns))
 
 
+def read_column(path: str | Path, column: str) -> list[Any]:
+    """Every value of one column."""
+    return [v for rows in read_pairs(path, [column]) for v in rows[column].to_pylist()]
+
+
 def resolved(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Record batches with the bytes of media in place of references to them."""
     stores: dict[str, MediaStore] = {}

@@ -21,7 +21,7 @@ class Amendment:
     turn
         Orthogonal matrix (d, d) that turns the second modality; None for none.
     centres
-        Mean of each modality's unit rows, taken off before the rows are normalised again.
+        Mean of each modality's unit rows, subtracted before the rows are normalised again.
     """
 
     turn: torch.Tensor | None = None
@@ -38,7 +38,7 @@ class Amendment:
         return x, y
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """What to save of it."""
+        """Tensors to save."""
         named = {"turn": self.turn}
         if self.centres is not None:
             named |= {"centre_a": self.centres[0], "centre_b": self.centres[1]}
@@ -46,7 +46,7 @@ class Amendment:
 
     @classmethod
     def of_tensors(cls, tensors: dict[str, torch.Tensor]) -> Amendment:
-        """The amendment that `tensors` came from."""
+        """The amendment that `tensors` saved."""
         centres = (tensors["centre_a"], tensors["centre_b"]) if "centre_a" in tensors else None
         return cls(tensors.get("turn"), centres)
 

@@ -1,4 +1,4 @@
-"""Pictures and captions changed anew in each step, so that a small set is not learnt by heart."""
+"""Random changes of pictures and captions in each step, against overfitting of small sets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-LONGEST = 256  # words of a caption that may be left out; those beyond stay
+LONGEST = 256  # tokens of a caption, from its start, that may be left out
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,17 @@ class Draws:
 
 
 def flip_and_crop(pictures: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Mirror half of the pictures, and move each by up to an eighth of its sides.
+    """Mirror half of the pictures, and shift each by up to an eighth of its sides.
 
-    What a move leaves empty is filled by reflection. It is the usual augmentation of small
-    pictures (He et al., CVPR 2016, section 4.2), with a margin that grows with them.
+    Margins are filled by reflection. This is the usual augmentation of small pictures (He et al.,
+    CVPR 2016, section 4.2), with a margin proportional to their size.
 
     Parameters
     ----------
     pictures
         (b, channels, height, width) of any type.
     draws
-        Uniform in [0, 1): (b, 3), for the mirror, the vertical and the horizontal move.
+        Uniform in [0, 1): (b, 3), for the mirror, the vertical and the horizontal shift.
     """
     height, width = pictures.shape[2:]
     up, left = height // 8, width // 8
@@ -81,10 +81,10 @@ def flip_and_crop(pictures: np.ndarray, draws: np.ndarray) -> np.ndarray:
 
 
 def crop_and_resize(pictures: np.ndarray, draws: np.ndarray, least: float = 0.35) -> np.ndarray:
-    """Mirror half of the pictures, and cut a part out of each that is brought to full size again.
+    """Mirror half of the pictures, and crop each and resize it to its full size, bilinearly.
 
-    The part has at least the share `least` of the area and sides of 3:4 to 4:3 (Szegedy et al.,
-    CVPR 2015, section 6; there the least share is 0.08). Bilinear.
+    A crop has at least the share `least` of the area and sides of 3:4 to 4:3 (Szegedy et al.,
+    CVPR 2015, section 6; there the least share is 0.08).
 
     Parameters
     ----------
@@ -117,10 +117,10 @@ def leave_out_words(
     Parameters
     ----------
     tokens
-        `input_ids` and, unless a model goes without, `attention_mask`: int64 (b, length) each,
-        padded on the right.
+        `input_ids` and, for most models, `attention_mask`: int64 (b, length) each, padded on the
+        right.
     out
-        Which places to leave out, bool (b, at least as many as there are or `LONGEST`).
+        Which tokens to leave out: bool, at least (b, min(length, `LONGEST`)).
     padding
         Token that fills the end.
     """

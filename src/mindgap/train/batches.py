@@ -1,4 +1,4 @@
-"""Which pairs a step sees: a function of the seed and the step alone, so that a restart agrees."""
+"""Which pairs a step sees: a function of seed and step alone, so that a restart sees the same."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from mindgap.train.augment import Draws
 
 
 def wrong_partners(n: int, share: float, seed: int) -> np.ndarray:
-    """Item whose captions each item gets: int64 (n,), its own but for a share of wrong ones.
+    """Item whose captions each item gets, int64 (n,): its own, except for a share of the items.
 
-    The items drawn exchange their captions in a circle, so that all of these are wrong.
+    These exchange their captions in a circle, so that all of them are wrong.
     """
     partner = np.arange(n)
     count = round(share * n)
@@ -27,9 +27,9 @@ class Batches:
     Parameters
     ----------
     first, count
-        Where the captions of an item start, and how many they are: int64 (n,).
+        Where the captions of an item start, and how many there are: int64 (n,).
     captions
-        `first`, `last`, or `random` for another draw in each epoch.
+        `first`, `last`, or `random` for a new draw in each epoch.
     partner
         Item whose captions each item gets.
     augmentation
@@ -51,7 +51,7 @@ class Batches:
     ) -> None:
         if size > len(first):
             raise UserError(
-                f"a batch of {size} is larger than the set of {len(first)} items; lower `batch`"
+                f"batch must be at most {len(first)}, the size of the training set, got {size}"
             )
         self.first, self.count, self.size = first[partner], count[partner], size
         self.captions, self.seed = captions, seed
@@ -60,7 +60,7 @@ class Batches:
         self._epoch, self._order, self._draw = -1, np.empty(0), np.empty(0)
 
     def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray, Draws | None]:
-        """Items and captions of a step, int64 (size,) each, and draws to change them or None."""
+        """Items and captions of a step, int64 (size,) each, and draws for `augment` or None."""
         epoch, place = divmod(step, self.per_epoch)
         if epoch != self._epoch:
             rng = np.random.default_rng([self.seed, 0, epoch])

@@ -1,4 +1,4 @@
-"""A small CLIP of one's own: its words, its sizes, its first weights."""
+"""A small untrained CLIP: its vocabulary, its sizes, its first weights."""
 
 from __future__ import annotations
 

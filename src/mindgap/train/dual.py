@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -43,7 +42,7 @@ class Dual(torch.nn.Module):
         bias = torch.tensor(SIGMOID_BIAS)
         self.bias = torch.nn.Parameter(bias, requires_grad=loss == "sigmoid")
         self.amendment = Amendment()
-        # The towers have a logit scale of their own, which no loss here reads.
+        # The towers have a logit scale too, which no loss here reads.
         for name, parameter in self.towers.named_parameters():
             if name in ("logit_scale", "logit_bias"):
                 parameter.requires_grad_(False)
@@ -88,7 +87,7 @@ class Dual(torch.nn.Module):
         Item i stands beside caption captions[i].
         """
         parts = []
-        for some in _chunks(len(pool), batch):
+        for some in chunks(np.arange(len(pool)), batch):
             pixels, tokens = pool.batch(some, captions[some], trims(self.encoder))
             parts.append([z.float().cpu() for z in (self.pictures(pixels), self.texts(tokens))])
         return tuple(torch.cat(side) for side in zip(*parts, strict=True))
@@ -96,15 +95,17 @@ class Dual(torch.nn.Module):
     @torch.inference_mode()
     def embed_pictures(self, pool: Pool, batch: int) -> torch.Tensor:
         """Rows of the pictures of a set alone, as `embed` gives them."""
-        parts = (torch.from_numpy(pool.pictures[some]) for some in _chunks(len(pool), batch))
+        parts = (
+            torch.from_numpy(pool.pictures[some]) for some in chunks(np.arange(len(pool)), batch)
+        )
         return torch.cat([self.pictures(pixels).float().cpu() for pixels in parts])
 
 
 def trims(encoder: Adapter) -> bool:
-    """Whether columns of padding change nothing, so that a batch may leave them out."""
+    """Whether a batch may leave out columns of padding, which then change nothing."""
     return encoder.padding == "longest"
 
 
-def _chunks(n: int, size: int) -> Iterator[np.ndarray]:
-    for start in range(0, n, size):
-        yield np.arange(start, min(start + size, n))
+def chunks(items: np.ndarray, size: int) -> list[np.ndarray]:
+    """Items in pieces of `size`; the last one may be smaller."""
+    return [items[i : i + size] for i in range(0, len(items), size)]

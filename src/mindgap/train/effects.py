@@ -1,4 +1,4 @@
-"""What the trainings of a run show together: differences with their intervals."""
+"""Differences between the trainings of a run, with their intervals."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def measure_effects(
     confidence: float,
     trajectories: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """One row an effect: experiment, effect, estimate, low, high, seeds, interval.
+    """One row per effect: experiment, effect, estimate, low, high, seeds, interval.
 
     Parameters
     ----------
     table
-        One row a training, as `trainings.csv` has it.
+        One row per training, as in `trainings.csv`.
     experiments
         Name -> {over, trainings, measure}: how a measure changes from the lowest to the highest
         value of an option; or name -> {plain, others, measure}: how it differs between two
         definitions, seed by seed.
     trajectories
-        Measures over the steps, as `trajectories.csv` has them: how far the measure of each
-        definition of the second kind moves from the first step to the last.
+        Measures over the steps, as in `trajectories.csv`: with them, how far each definition of
+        the second kind moves from its first step to its last.
     """
     rows: list[dict[str, Any]] = []
     for name, one in experiments.items():
@@ -59,24 +59,27 @@ def _trend(
     measure, over = one["measure"], one["over"]
     chosen = table[table["definition"].isin(one["trainings"])].sort_values(["seed", over])
     if chosen[over].nunique() < 2:
-        raise UserError(f"config: train.experiments.{name}: {over} takes one value only")
+        raise UserError(
+            f"config: train.experiments.{name}: {over} has the same value in all trainings of the "
+            "experiment; select trainings that vary it"
+        )
     ends, ranks = [], []
     for _, group in chosen.groupby("seed"):
         ends.append(group[measure].iloc[-1] - group[measure].iloc[0])
-        # A measure that does not change at all is ordered by nothing.
+        # The rank correlation of a constant measure is not defined; count it as none.
         constant = group[measure].nunique() == 1
         ranks.append(0.0 if constant else stats.kendalltau(group[over], group[measure]).statistic)
     values = chosen[over].unique()
     mean, low, high = t_interval(np.array(ends), confidence)
     interval = "t over seeds"
     if len(ends) == 1 and measure == "gap":
-        # One seed: the interval is that of the held-out pairs, each end at its worst.
+        # One seed: the widest interval that those over the held-out pairs allow.
         first, last = chosen.iloc[0], chosen.iloc[-1]
         low, high = last["gap_low"] - first["gap_high"], last["gap_high"] - first["gap_low"]
         interval = "bootstrap over pairs"
     common = {"experiment": name, "measure": measure, "seeds": len(ends)}
     change = f"{over} {min(values):g} to {max(values):g}"
-    # A rank correlation of few values is no normal variable: its range, not a t-interval.
+    # A rank correlation of a few values is not normal: report its range, not a t-interval.
     kendall = (float(np.mean(ranks)), float(np.min(ranks)), float(np.max(ranks)))
     return [
         common | _row(change, mean, low, high, interval),
@@ -91,7 +94,10 @@ def _contrast(
     wide = table.pivot_table(index="seed", columns="definition", values=measure)
     missing = [d for d in (one["plain"], other) if d not in wide]
     if missing:
-        raise UserError(f"config: train.experiments.{name}: no training is called {missing[0]!r}")
+        raise UserError(
+            f"config: train.experiments.{name}: this run has no training {missing[0]!r}; add it to "
+            "select.trainings or take it out of the experiment"
+        )
     differences = (wide[other] - wide[one["plain"]]).dropna().to_numpy()
     row = _row(
         f"{other} minus {one['plain']}", *t_interval(differences, confidence), "t over seeds"

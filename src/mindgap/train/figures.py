@@ -1,4 +1,4 @@
-"""Figures of the chapter `train`; each reads tables alone."""
+"""Figures of the chapter `train`, drawn from its tables."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NAMES = {
 def figure_trajectories(rows: pd.DataFrame) -> Figure:
     """Measures over the steps, on a log axis whose left end is the untrained model.
 
-    One colour a definition; its seeds and varied values share the colour.
+    Each definition has one colour, shared by its seeds and varied values.
     """
     use_style()
     definitions = list(dict.fromkeys(rows["definition"]))
@@ -56,7 +56,7 @@ def figure_trajectories(rows: pd.DataFrame) -> Figure:
 
 
 def figure_experiments(table: pd.DataFrame, experiments: dict[str, dict[str, Any]]) -> Figure:
-    """One row an experiment: its measures over the varied option, or by definition."""
+    """One row per experiment: its measures over the varied option, or by definition."""
     use_style()
     shown = ["gap", "recall_at_1_ab", "recall_at_1_ba", "zero_shot_accuracy", "zero_shot_gap"]
     shown = [m for m in shown if m in table and table[m].notna().any()]
@@ -103,11 +103,11 @@ def _trend(axis: Any, table: pd.DataFrame, one: dict[str, Any], measure: str) ->
 
 def _contrast(axis: Any, table: pd.DataFrame, one: dict[str, Any], measure: str) -> None:
     order = [one["plain"], *one["others"]]
-    rng = np.random.default_rng(0)  # places of the points, which mean nothing
+    rng = np.random.default_rng(0)  # jitter, which means nothing
     for place, definition in enumerate(order):
         values = table.loc[table["definition"] == definition, measure].to_numpy()
-        spread = rng.uniform(-0.12, 0.12, len(values))
-        axis.plot(place + spread, values, "o", ms=4, color="#d9772b", alpha=0.8)
+        jitter = rng.uniform(-0.12, 0.12, len(values))
+        axis.plot(place + jitter, values, "o", ms=4, color="#d9772b", alpha=0.8)
         axis.plot([place - 0.25, place + 0.25], [values.mean()] * 2, color="black", lw=1.5)
     axis.set_xticks(range(len(order)), order)
     axis.set_xlim(-0.5, len(order) - 0.5)

@@ -22,7 +22,7 @@ from mindgap.train.amend import fit_amendment
 from mindgap.train.batches import Batches, wrong_partners
 from mindgap.train.build import write_small_clip
 from mindgap.train.dual import Dual
-from mindgap.train.held import HeldOut, load_held_out
+from mindgap.train.held import load_held_out
 from mindgap.train.job import Job
 from mindgap.train.loop import make_optimiser, run_steps
 from mindgap.train.parallel import Group
@@ -84,7 +84,11 @@ class DualJob(Job):
                 start = model.embed(pool, pool.first, recipe.batch)
                 unit = (F.normalize(z, dim=1) for z in start)
                 model.amendment = fit_amendment(options["amend"], *unit)
-            held = self._held_out(encoder, scratch) if group.first else None
+            held = None
+            if group.first:
+                held = load_held_out(
+                    self.pairs, encoder, options, self.prompts, self.threads, scratch
+                )
             optimiser = make_optimiser(model, recipe)
 
             def one_step(step: int) -> float:
@@ -128,17 +132,6 @@ class DualJob(Job):
                 "projection, into which the rotation is folded; set amend to none or centre"
             )
         return encoder
-
-    def _held_out(self, encoder: Adapter, scratch: str) -> HeldOut:
-        return load_held_out(
-            self.pairs,
-            encoder,
-            self.options["captions"],
-            self.options["batch"],
-            (self.prompts or {}).get("template"),
-            self.threads,
-            scratch,
-        )
 
     def _save(self, model: Dual) -> None:
         """Write a checkpoint folder as `save_pretrained` does: each file whole, weights last.

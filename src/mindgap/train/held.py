@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,15 +61,15 @@ class HeldOut:
 def load_held_out(
     pairs: dict[str, str],
     encoder: Adapter,
-    captions: str,
-    batch: int,
-    template: str | None,
+    options: dict[str, Any],
+    prompts: dict[str, Any] | None,
     threads: int,
     scratch: str | Path,
 ) -> HeldOut:
     """Load the sets of the roles `test` and, where there is one, `zero_shot`."""
     test = load_pool(pairs["test"], encoder, threads, Path(scratch, "test"))
-    chosen = test.first + test.count - 1 if captions == "last" else test.first
+    batch = options["batch"]
+    chosen = test.first + test.count - 1 if options["captions"] == "last" else test.first
     if "zero_shot" not in pairs:
         return HeldOut(test, chosen, batch)
     singles = load_pool(pairs["zero_shot"], encoder, threads, Path(scratch, "zero"))
@@ -77,5 +78,5 @@ def load_held_out(
             f"{pairs['zero_shot']}: item {singles.labels.index(None)} has no label; zero-shot "
             "classification needs one for each item"
         )
-    texts = [fill(template, name) for name in sorted(set(singles.labels))]
+    texts = [fill(prompts["template"], name) for name in sorted(set(singles.labels))]
     return HeldOut(test, chosen, batch, singles, tokenise(encoder, texts))

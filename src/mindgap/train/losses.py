@@ -1,7 +1,7 @@
-"""Contrastive losses of paired unit rows, as published and as others have changed them.
+"""Contrastive losses of paired unit rows: the published ones and variants of others.
 
-Each takes rows x, y of shape (B, d), row i beside row i, the logit scale s = 1/tau and, for the
-sigmoid loss, a bias; S = s x y^T. Each returns a scalar.
+Each in `LOSSES` takes rows x, y of shape (B, d), row i beside row i, the logit scale s = 1/tau and,
+for the sigmoid loss, a bias; S = s x y^T. Each returns a scalar.
 """
 
 from __future__ import annotations
@@ -36,16 +36,20 @@ def sigmoid(
     return -F.logsigmoid(signs * logits).sum() / len(x)
 
 
-def masked_margin(
-    x: torch.Tensor, y: torch.Tensor, scale: torch.Tensor, bias: None
-) -> torch.Tensor:
-    """Masked margin softmax: cross-entropy with M taken off the diagonal, both directions added.
+def masked_margin(scores: torch.Tensor, margin: float = MARGIN) -> torch.Tensor:
+    """Masked margin softmax: cross-entropy with M off the diagonal, both directions added.
 
-    Ilharco et al. 2019, as in Monfort et al., CVPR 2021, eq. 2, with a fixed M = 0.001.
+    -1/B sum_i log [exp(S_ii - M) / (exp(S_ii - M) + sum_{j != i} exp(S_ij))] and the same for the
+    columns (Ilharco et al. 2019; Monfort et al., CVPR 2021, eq. 2), for scores S of shape (B, B).
     """
-    logits = scale * x @ y.T - MARGIN * torch.eye(len(x), device=x.device)
-    target = torch.arange(len(x), device=x.device)
+    logits = scores - margin * torch.eye(len(scores), device=scores.device)
+    target = torch.arange(len(scores), device=scores.device)
     return F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
+
+
+def with_margin(x: torch.Tensor, y: torch.Tensor, scale: torch.Tensor, bias: None) -> torch.Tensor:
+    """Masked margin softmax with a fixed M = 0.001."""
+    return masked_margin(scale * x @ y.T)
 
 
 def uniformity(x: torch.Tensor) -> torch.Tensor:
@@ -61,7 +65,7 @@ def with_uniformity(
 
 
 def dual(x: torch.Tensor, y: torch.Tensor, scale: torch.Tensor, bias: None) -> torch.Tensor:
-    """Cross-entropy over 2B - 1 candidates: rows of both modalities but oneself (variant 3)."""
+    """Cross-entropy over 2B - 1 candidates: all rows of both modalities but itself (variant 3)."""
     rows, n = torch.cat([x, y]), len(x)
     logits = (scale * rows @ rows.T).masked_fill(
         torch.eye(2 * n, dtype=torch.bool, device=x.device), _MASKED
@@ -71,9 +75,9 @@ def dual(x: torch.Tensor, y: torch.Tensor, scale: torch.Tensor, bias: None) -> t
 
 
 def simple(x: torch.Tensor, y: torch.Tensor, scale: torch.Tensor, bias: None) -> torch.Tensor:
-    """Cross-entropy over the rows that are already retrieved, which drops hard pairs (variant 4).
+    """Cross-entropy of the rows that are already retrieved, without hard pairs (variant 4).
 
-    Zero, with zero gradient, where a direction retrieves none.
+    Zero, with zero gradient, for a direction that retrieves none.
     """
     logits, target = scale * x @ y.T, torch.arange(len(x), device=x.device)
     total = torch.zeros((), device=x.device)
@@ -88,7 +92,7 @@ def simple(x: torch.Tensor, y: torch.Tensor, scale: torch.Tensor, bias: None) ->
 LOSSES: dict[str, Callable[..., torch.Tensor]] = {
     "cross_entropy": cross_entropy,
     "sigmoid": sigmoid,
-    "masked_margin": masked_margin,
+    "masked_margin": with_margin,
     "uniformity": with_uniformity,
     "dual": dual,
     "simple": simple,

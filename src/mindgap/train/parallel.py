@@ -1,4 +1,4 @@
-"""Several processes that share the pairs of a batch (torchrun), or one that has them all."""
+"""Processes that share the pairs of a batch (torchrun), or one that has them all."""
 
 from __future__ import annotations
 
@@ -29,14 +29,12 @@ class Group:
         return self.rank == 0
 
     def own(self, batch: int) -> np.ndarray:
-        """Places of a batch that this process embeds; all shares are equal."""
-        if batch % self.size:
-            raise ValueError(f"a batch of {batch} does not divide among {self.size} processes")
+        """Positions in a batch that this process embeds; all processes have equally many."""
         share = batch // self.size
         return np.arange(self.rank * share, (self.rank + 1) * share)
 
     def wait(self) -> None:
-        """Go on when all processes are here."""
+        """Wait for all processes."""
         if self.size > 1:
             torch.distributed.barrier()
 
@@ -48,29 +46,24 @@ class Group:
         torch.distributed.all_gather(parts, rows.contiguous())
         return torch.cat(parts)
 
-    def add(self, value: torch.Tensor) -> torch.Tensor:
-        """Sum of a tensor over all processes, in place."""
-        if self.size > 1:
-            torch.distributed.all_reduce(value)
-        return value
-
     def gather_ragged(self, rows: torch.Tensor) -> torch.Tensor:
-        """Rows of all processes, in their order, however many each has, without a gradient."""
+        """Rows of all processes, in their order, any number of each, without a gradient."""
         if self.size == 1:
             return rows
         counts = torch.zeros(self.size, dtype=torch.long, device=rows.device)
         counts[self.rank] = len(rows)
-        most = int(self.add(counts).max())
+        torch.distributed.all_reduce(counts)
+        most = int(counts.max())
         padded = rows.new_zeros(most, *rows.shape[1:])
         padded[: len(rows)] = rows
         whole = self.gather(padded).view(self.size, most, *rows.shape[1:])
         return torch.cat([part[:n] for part, n in zip(whole, counts.tolist(), strict=True)])
 
     def add_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Add up what each process carried back to parameters that it applied to its own rows.
+        """Sum over the processes the gradients of parameters that each applied to its own rows.
 
-        Each computes the whole loss and carries back its own rows, so these gradients add up to
-        the whole one; those of what comes after, such as a temperature, are whole and alike.
+        Each process computes the whole loss and carries its own rows back, so that these gradients
+        add up to the whole one; a parameter applied later, such as a temperature, has it already.
         """
         if self.size == 1:
             return

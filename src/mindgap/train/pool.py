@@ -29,11 +29,11 @@ class Pool:
     Attributes
     ----------
     pictures
-        What the encoder's preprocessing gives, (n, ...); uint8 in the usual case.
+        Output of the encoder's preprocessing, (n, ...); uint8 in most cases.
     tokens
-        Input name -> int64 (m, length), one row a caption.
+        Input name -> int64 (m, length), one row per caption.
     first, count
-        Where the captions of an item start, and how many they are: int64 (n,).
+        Where the captions of an item start, and how many there are: int64 (n,).
     labels
         Class of each item, or None.
     padding
@@ -59,8 +59,8 @@ class Pool:
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Pictures of some items and token ids of some captions.
 
-        With `trim`, columns that are padding in every row are left out; with `draws` pictures and
-        captions are changed, see `mindgap.train.augment`.
+        `trim` leaves out the columns that are padding in every row; `draws` change pictures and
+        captions, see `mindgap.train.augment`.
         """
         pictures = self.pictures[items]
         tokens = {key: rows[captions] for key, rows in self.tokens.items()}
@@ -78,7 +78,7 @@ class Pool:
 def load_pool(pairs: str | Path, encoder: Adapter, threads: int, scratch: str | Path) -> Pool:
     """Decode every picture once and tokenise every caption once.
 
-    Pictures beyond `IN_MEMORY` bytes lie in a file below `scratch`, which the system pages in.
+    If the pictures take more than `IN_MEMORY` bytes, they are held in a file below `scratch`.
     """
     total = count_rows(pairs)
     pictures, texts, counts, labels = None, [], [], []
@@ -95,8 +95,8 @@ def load_pool(pairs: str | Path, encoder: Adapter, threads: int, scratch: str | 
             for i, value in enumerate(values):
                 if not isinstance(value, np.ndarray):
                     raise UserError(
-                        "this model takes pictures as lists of patches of their own number, which "
-                        "the chapter `train` cannot put into batches; take one of fixed resolution"
+                        f"{encoder.folder}: the number of patches varies between pictures, so they "
+                        "cannot form batches; train a model with a fixed resolution"
                     )
                 if pictures is None:
                     pictures = _hold((total, *value.shape), value.dtype, scratch)
@@ -108,8 +108,7 @@ def load_pool(pairs: str | Path, encoder: Adapter, threads: int, scratch: str | 
             bar.update(len(some))
     if not all(counts):
         raise UserError(
-            f"{pairs}: item {counts.index(0)} has no caption, so there is nothing to train it on; "
-            "give it one or remove it from the pairs"
+            f"{pairs}: item {counts.index(0)} has no caption; add one or remove the item"
         )
     count = np.array(counts, np.int64)
     tokens, padding = tokenise(encoder, texts), encoder.tokenizer.pad_token_id or 0

@@ -66,12 +66,11 @@ class State:
         return time.monotonic() - self._saved >= self.every
 
     def save(self, model: torch.nn.Module, optimiser: torch.optim.Optimizer, step: int) -> None:
-        """Save model, optimiser and random numbers as they are before a step."""
+        """Save model and optimiser as they are before a step."""
         state = {
             "step": step,
             "model": model.state_dict(),
             "optimiser": optimiser.state_dict(),
-            "generator": torch.get_rng_state(),
         }
         try:
             # Through a stream of our own, because the library's drops the reason of a failure.
@@ -91,7 +90,6 @@ class State:
         state = self._read()
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
-        torch.set_rng_state(state["generator"])
         return state["step"]
 
     def last(self) -> int:

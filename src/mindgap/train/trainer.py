@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mindgap.train.dual import Dual, trims
+from mindgap.train.dual import Dual, chunks, trims
 from mindgap.train.loop import Recipe
 from mindgap.train.parallel import Group
 from mindgap.train.pool import Pool
@@ -63,7 +63,7 @@ def train_step(
     """
     items, captions, draws = batch
     own = group.own(len(items))
-    pieces = [p for p in _split(own, recipe.accumulate) if len(p)]
+    pieces = chunks(own, -(-len(own) // recipe.accumulate))
     inputs = [
         pool.batch(items[p], captions[p], trims(model.encoder), None if draws is None else draws[p])
         for p in pieces
@@ -84,13 +84,10 @@ def train_step(
         loss = model.loss(x, y)
         if torch.isfinite(loss):
             loss.backward()
-            start = 0
             for one, piece in zip(inputs, pieces, strict=True):
                 with cast:
                     a, b = model(*one)
-                rows = slice(int(own[0]) + start, int(own[0]) + start + len(piece))
-                torch.autograd.backward([a, b], [x.grad[rows], y.grad[rows]])
-                start += len(piece)
+                torch.autograd.backward([a, b], [x.grad[piece], y.grad[piece]])
             group.add_gradients(model.towers.parameters())
     if torch.isfinite(loss):
         optimiser.step()
@@ -99,8 +96,3 @@ def train_step(
                 max=math.log(max(recipe.largest_scale, recipe.inverse_temperature))
             )
     return float(loss.detach())
-
-
-def _split(items: Any, pieces: int) -> list[Any]:
-    size = -(-len(items) // pieces)
-    return [items[i : i + size] for i in range(0, len(items), size)]
