@@ -39,8 +39,8 @@ def project_umap(stack: np.ndarray, neighbours: int, min_dist: float, seed: int)
     neighbours = min(neighbours, len(stack) - 1)
     # The spectral start needs more points than neighbours by a margin; tiny sets start at random.
     start = "spectral" if len(stack) > 4 * neighbours else "random"
-    # The spectral start of a graph in pieces, as repeated rows make it, meets invariant subspaces, at
-    # which `eigsh` goes on from random numbers: without a seed of its own they are new every time.
+    # The spectral start of a graph in pieces, as repeated rows make it, meets invariant subspaces,
+    # where `eigsh` continues from random numbers: new ones every time unless it has a seed.
     seeded = mock.patch("scipy.sparse.linalg.eigsh", partial(eigsh, rng=seed))
     with seeded, threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one seed means one thread, and it says so each time
