@@ -29,6 +29,9 @@ rule shift_classes:
     benchmark:
         "results/{run}/benchmarks/shift_classes/{model}/{task}.tsv"
     threads: config["threads"]
+    resources:
+        mem_mb=memory(16),
+        runtime=240,
     params:
         library=library("shift_classes"),
         task=lambda w: DOWNSTREAM.tasks[w.model, w.task].facts,
@@ -51,6 +54,9 @@ rule measure_fairness:
     benchmark:
         "results/{run}/benchmarks/measure_fairness/{model}/{audit}.tsv"
     threads: config["threads"]
+    resources:
+        mem_mb=memory(16),
+        runtime=240,
     params:
         library=library("measure_fairness"),
         audit=lambda w: DOWNSTREAM.audits[w.model, w.audit].facts,

@@ -109,6 +109,7 @@ rule join_shards:
     wildcard_constraints:
         model=one_of(ENCODERS),
         dataset=one_of(SHARDED),
+    threads: 1
     resources:
         mem_mb=memory(32),
         runtime=240,
@@ -132,6 +133,7 @@ rule import_embeddings:
     wildcard_constraints:
         model=one_of(CARRIERS),
     priority: 110
+    threads: 1
     resources:
         mem_mb=memory(8),
         runtime=60,

@@ -85,6 +85,9 @@ rule merge_sums:
     benchmark:
         "results/{run}/benchmarks/merge_sums/{model}/{dataset}.tsv"
     threads: config["threads"]
+    resources:
+        mem_mb=memory(16),
+        runtime=240,
     params:
         library=library("merge_sums"),
         tile_items=config["embed"]["tile_items"],
@@ -108,6 +111,7 @@ rule project_pairs:
     wildcard_constraints:
         origin=one_of(ORIGINS),
     priority: lambda w: 120 if w.origin == "features" else 40
+    threads: 1
     resources:
         mem_mb=memory(16),
         runtime=240,

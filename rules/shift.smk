@@ -52,6 +52,7 @@ rule trace_spheres:
     benchmark:
         "results/{run}/benchmarks/trace_spheres.tsv"
     priority: 30
+    threads: 1
     resources:
         mem_mb=memory(4),
         runtime=60,

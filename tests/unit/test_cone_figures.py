@@ -112,11 +112,27 @@ def test_depth_blocks_and_theorems(root):
     points = compare_depth(tables[0], pd.read_csv(root / "workflow/reference/depth.csv"))
     assert {"printed", "re-run", "closed form"} <= set(points["source"])
     figure = figures.figure_depth(table, points)
-    assert len(figure.axes) == 2
-    assert len(figures.figure_blocks(table).axes) == 2
+    assert [axis.get_title() for axis in figure.axes] == ["bias N(0, 1/width)", "no bias"]
+    relu = tables[0].query("bias == 'normal' and activation == 'relu'")
+    lines = figure.axes[0].lines
+    assert any(np.array_equal(line.get_ydata(), relu["mean"]) for line in lines)
+    assert any(np.array_equal(line.get_ydata(), relu["closed_form"]) for line in lines)
+    blocks = figures.figure_blocks(table)
+    assert [axis.get_title() for axis in blocks.axes] == ["ReLU, width 512", "ReLU, by width"]
+    drawn = [line.get_ydata().tolist() for axis in blocks.axes for line in axis.lines]
+    for _, curve in pd.concat(tables[1:]).groupby(["study", "block", "width"]):
+        assert curve["mean"].tolist() in drawn
     growth = growth_table([8, 32], [1, 2], [0, 0.5, 0.9], 50, 0)
     variance = variance_table(2, 16, 8, 8, 4, 0)
-    assert len(figures.figure_theorems(growth, variance).axes) == 6
+    theorems = figures.figure_theorems(growth, variance)
+    assert [axis.get_title() for axis in theorems.axes[:3]] == [
+        "r = 1, bound 1.00",
+        "r = 2, bound 0.80",
+        "Theorem 2",
+    ]
+    some = growth.query("ratio == 2 and width == 32")
+    assert some["grew"].tolist() in [list(x.get_ydata()) for x in theorems.axes[1].lines]
+    np.testing.assert_array_equal(theorems.axes[2].lines[0].get_ydata(), variance["ratio"])
 
 
 @pytest.fixture

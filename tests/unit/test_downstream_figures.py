@@ -39,29 +39,104 @@ def test_models_show_tau_for_each_score_that_varies(trainings):
     assert "no set has enough models" in empty.axes[0].texts[0].get_text()
 
 
-def test_methods_leave_out_what_a_set_does_not_have():
+METHODS = ("none", "shift", "centring", "standardising", "realign", "procrustes", "drop_1")
+
+
+def methods(accuracies):
+    key = {"model": "m", "fit": "held_out"}
     rows = [
-        {
-            "model": "m",
-            "dataset": dataset,
-            "fit": "held_out",
-            "text_rows": "pairs",
-            "method": method,
-            "renormalised": renormalised,
-            "relative_gap": 0.5,
-            "recall_at_1_ab": 0.1 * renormalised,
-            "recall_at_1_ba": 0.2,
-            "accuracy": accuracy,
-            "ndcg_at_10": 0.3,
-        }
-        for dataset, accuracy in (("one", np.nan), ("two", 0.7))
-        for method in ("none", "centring")
+        {**key, "dataset": dataset, "text_rows": "pairs", "method": method}
+        | {"renormalised": renormalised, "relative_gap": 0.5, "accuracy": accuracy}
+        | {"recall_at_1_ab": 0.1 * renormalised, "recall_at_1_ba": 0.2, "ndcg_at_10": 0.9}
+        for dataset, accuracy in accuracies.items()
+        for method in METHODS
         for renormalised in (0, 1)
     ]
-    figure = figures.figure_methods(pd.DataFrame(rows))
+    mixed = [
+        {**key, "dataset": dataset, "method": method, "renormalised": renormalised}
+        | {"query": query, "text_share": share}
+        | {"ndcg_at_10": abs(share - 0.5) + 0.01 * k + (query != "other")}
+        for dataset in accuracies
+        for k, method in enumerate(METHODS)
+        for renormalised in (0, 1)
+        for query in ("other", "caption")
+        for share in (0.0, 0.4, 1.0)
+    ]
+    return pd.DataFrame(rows), pd.DataFrame(mixed)
+
+
+def test_methods_leave_out_what_a_set_does_not_have():
+    figure = figures.figure_methods(*methods({"one": np.nan, "two": 0.7}))
     shown = [axis.get_title() for axis in figure.axes if axis.axison]
     assert shown.count("zero-shot accuracy") == 1
-    assert shown.count("R@1, a to b") == 2
+    assert shown.count("R@1, a to b\n(a tie is a miss)") == 2
+    # What no set has is no column.
+    figure = figures.figure_methods(*methods({"one": np.nan}))
+    assert len(figure.axes) == 4
+    assert all(axis.axison for axis in figure.axes)
+
+
+def test_methods_show_the_corpus_of_half_texts_and_every_value_at_its_method():
+    figure = figures.figure_methods(*methods({"one": 0.7}))
+    axis = figure.axes[-1]
+    assert axis.get_title() == "NDCG@10, 40% texts\nin the corpus"
+    dots = [line for line in axis.lines if line.get_marker() == "o"]
+    assert len(dots) == 2
+    for line in dots:
+        np.testing.assert_allclose(line.get_xdata(), 0.1 + 0.01 * np.arange(len(METHODS)))
+        np.testing.assert_array_equal(line.get_ydata(), np.arange(len(METHODS)))
+    filled = {line.get_markerfacecolor() for line in dots}
+    assert len(filled) == 2 and "none" in filled
+    recall = [line for line in figure.axes[1].lines if line.get_marker() == "o"]
+    assert [set(line.get_xdata()) for line in recall] == [{0.0}, {0.1}]
+
+
+def test_lines_of_mixed_corpora_can_be_told_apart():
+    _, mixed = methods({"one": 0.7})
+    figure = figures.figure_mixed(mixed)
+    assert [axis.get_title() for axis in figure.axes] == [
+        "m on one\nthe other modality asks",
+        "m on one\na second caption asks",
+    ]
+    lines = figure.axes[0].lines
+    looks = {(str(line.get_color()), line.get_linestyle()) for line in lines}
+    assert len(lines) == len(looks) == len(METHODS)
+    np.testing.assert_array_equal(lines[0].get_xdata(), [0.0, 0.4, 1.0])
+    values = [tuple(line.get_ydata().round(6)) for line in lines]
+    assert (0.5, 0.1, 0.5) in values and len(set(values)) == len(METHODS)
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == list(METHODS)
+
+
+def test_retrieval_draws_every_rate_over_the_distance():
+    rows = [
+        {"model": "m", "dataset": "d", "shift": s, "distance": 1 - s, "direction": way}
+        | {"recall_at_1": 0.1 + s, "recall_at_10": 0.2 + s}
+        for way in ("ab", "ba")
+        for s in (0.0, 0.5)
+    ]
+    (axis,) = figures.figure_retrieval(pd.DataFrame(rows)).axes
+    assert axis.get_ylabel() == "recall (a tie is a miss)"
+    drawn = {line.get_label(): line.get_ydata().tolist() for line in axis.lines[:4]}
+    one, ten = [0.1, 0.6], [0.2, 0.7]
+    assert drawn == {"R@1 to b": one, "R@10 to b": ten, "R@1 to a": one, "R@10 to a": ten}
+    assert axis.lines[0].get_xdata().tolist() == [1.0, 0.5]
+
+
+def test_zero_shot_shows_the_curve_and_what_is_left_of_its_gain():
+    curves = pd.DataFrame(
+        {"model": "m", "task": "t", "shift": [-1.0, 0, 1]}
+        | {"distance": [2.0, 1, 0], "accuracy": [0.2, 0.5, 0.6]}
+    )
+    tests = pd.DataFrame(
+        {"model": "m", "task": "t", "procedure": ["published", "held_out_1", "held_out_2"]}
+        | {"distance": 0.0, "shifted": 0.6, "difference": [0.1, 0.02, -0.03]}
+    )
+    (axis,) = figures.figure_zero_shot(curves, tests).axes
+    assert axis.lines[1].get_xydata().tolist() == [[2, 0.2], [1, 0.5], [0, 0.6]]
+    assert axis.lines[0].get_xdata()[0] == 1, "the untouched gap"
+    assert axis.lines[2].get_xydata().tolist() == [[0, 0.6]]
+    assert axis.texts[0].get_text() == "best on itself +0.100\nheld out +0.020, -0.030"
 
 
 def test_fairness_has_a_line_a_group_in_two_panels():
@@ -75,3 +150,5 @@ def test_fairness_has_a_line_a_group_in_two_panels():
     figure = figures.figure_fairness(pd.DataFrame(rows))
     lines = [len(axis.get_lines()) for axis in figure.axes]
     assert lines == [4, 4], "three groups and the untouched gap"
+    group = figure.axes[0].lines[0]
+    assert group.get_xydata().tolist() == [[1.0, 0.1], [1.5, 0.1]]

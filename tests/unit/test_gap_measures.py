@@ -316,3 +316,21 @@ def test_umap_repeats_and_takes_tiny_sets(clouds, n):
     assert a[0].shape == (n, 2)
     np.testing.assert_array_equal(a, b)
     assert np.isfinite(a).all()
+
+
+def test_umap_of_repeated_rows_starts_from_the_seed(monkeypatch):
+    """Their graph falls into pieces, for which the eigensolver draws from an `rng`, or at random."""
+    from scipy.sparse import linalg
+
+    rng, plain, given = np.random.default_rng(0), linalg.eigsh, []
+
+    def spy(*args, **more):
+        given.append(more.get("rng"))
+        return plain(*args, **more)
+
+    monkeypatch.setattr(linalg, "eigsh", spy)
+    x, y = rng.standard_normal((120, 8)) + 3, np.repeat(rng.standard_normal((6, 8)), 20, axis=0)
+    first, again = (project(x, y, "umap", 10, 0.1, 5) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert given and set(given) == {5}
+    assert linalg.eigsh is spy

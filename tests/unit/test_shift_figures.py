@@ -42,7 +42,12 @@ def both(*parts):
 def test_every_selection_is_drawn(parts):
     points, minima = both(*parts)
     curves = figure_landscape(points, minima, ("image", "text"))
-    assert any(axis.lines for axis in curves.axes)
+    drawn = [np.asarray(line.get_ydata()) for axis in curves.axes for line in axis.lines]
+    first = points[points["landscape"] == parts[0][0]["landscape"].iloc[0]]
+    first = first[first["inverse_temperature"] == first["inverse_temperature"].iloc[0]]
+    curve = first.loc[first["direction"] == "mean", "loss"].to_numpy()
+    assert any(np.array_equal(y[np.isfinite(y)], curve) for y in drawn)
+    assert "a curve breaks where they cross" in curves.get_supxlabel()
     assert figure_valley(points, minima).axes[0].collections
     plt.close("all")
 

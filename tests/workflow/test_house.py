@@ -1,5 +1,6 @@
 """The rules of the house: lint, file lengths, pins, what is imported when."""
 
+import json
 import re
 import subprocess
 import sys
@@ -39,6 +40,60 @@ def test_each_script_has_its_rule(root):
         assert hashed, f"{name} does not hash its code"
         assert "log:" in body, name
         assert "benchmark:" in body or "localrule: True" in body, name
+
+
+#: Print what each rule says of itself, as Snakemake parses it.
+RULES = """
+import json
+from pathlib import Path
+from snakemake.api import SnakemakeApi
+from snakemake import ruleinfo, workflow
+from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
+
+parsed = []
+
+class Recorded(ruleinfo.RuleInfo):
+    def __init__(self, func=None):
+        super().__init__(func)
+        parsed.append(self)
+
+workflow.RuleInfo = Recorded
+with SnakemakeApi(OutputSettings(quiet=set())) as api:
+    configs = ConfigSettings(configfiles=[Path("config/smoke.yaml")])
+    api.workflow(ResourceSettings(), config_settings=configs, snakefile=Path("Snakefile"))._workflow
+
+def given(rule):
+    more = rule.resources[1] if rule.resources else {}
+    memory = more.get("mem_mb")
+    return {
+        "local": bool(rule.localrule),
+        "named": [n for n in ("log", "benchmark", "threads") if getattr(rule, n) is not None]
+        + [n for n in ("mem_mb", "runtime") if n in more],
+        "memory": [memory(None, attempt) for attempt in (1, 2)] if memory else None,
+    }
+
+print("RULES", json.dumps({r.func.__name__.removeprefix("__"): given(r) for r in parsed}))
+"""
+
+
+@pytest.fixture(scope="module")
+def rules(house):
+    done = house.run(sys.executable, "-c", RULES)
+    return json.loads(done.stdout.partition("RULES ")[2])
+
+
+def test_rules_that_compute_name_what_a_cluster_must_know(rules):
+    wanted = {"log", "benchmark", "threads", "mem_mb", "runtime"}
+    computing = {name: rule for name, rule in rules.items() if not rule["local"]}
+    assert {"embed_pairs", "measure_gap", "shift_classes", "merge_sums"} <= set(computing)
+    lacking = {name: sorted(wanted - set(rule["named"])) for name, rule in computing.items()}
+    assert {name: missing for name, missing in lacking.items() if missing} == {}
+
+
+def test_a_second_attempt_has_twice_the_memory(rules):
+    pairs = {name: rule["memory"] for name, rule in rules.items() if rule["memory"]}
+    assert len(pairs) > 15
+    assert {name: both for name, both in pairs.items() if both[1] != 2 * both[0]} == {}
 
 
 def test_snakemake_lint(house):

@@ -40,7 +40,7 @@ def _panels(count: int, width: float = 3.2, height: float = 2.6) -> tuple[Figure
 
 
 def figure_zero_shot(curves: pd.DataFrame, tests: pd.DataFrame) -> Figure:
-    """Accuracy over the signed distance, one panel a model and task (Supp. Fig. 10)."""
+    """Accuracy over the signed distance, one panel per model and task (Supp. Fig. 10)."""
     groups = list(curves.groupby(["model", "task"], sort=False))
     figure, axes = _panels(len(groups))
     for axis, ((model, task), curve) in zip(axes, groups, strict=True):
@@ -60,7 +60,7 @@ def figure_zero_shot(curves: pd.DataFrame, tests: pd.DataFrame) -> Figure:
 
 
 def figure_fairness(rates: pd.DataFrame) -> Figure:
-    """Rate of offensive labels over the distance, one line a group; below it the accuracy."""
+    """Rate of offensive labels over the distance, one line per group; below it the accuracy."""
     audits = list(rates.groupby(["model", "audit"], sort=False))
     figure, axes = _panels(2 * len(audits), 3.6)
     for k, ((model, audit), table) in enumerate(audits):
@@ -96,7 +96,7 @@ def figure_fairness(rates: pd.DataFrame) -> Figure:
 
 
 def figure_retrieval(table: pd.DataFrame) -> Figure:
-    """R@1 and R@10 both ways over the signed distance, one panel a model and set."""
+    """R@1 and R@10 both ways over the signed distance, one panel per model and set."""
     groups = list(table.groupby(["model", "dataset"], sort=False))
     figure, axes = _panels(len(groups))
     for axis, ((model, dataset), part) in zip(axes, groups, strict=True):
@@ -115,7 +115,8 @@ def figure_retrieval(table: pd.DataFrame) -> Figure:
         axis.axvline(
             part.loc[part["shift"].abs().idxmin(), "distance"], color=_GREY, lw=0.8, ls="--"
         )
-        axis.set(title=f"{model} on {dataset}", xlabel="distance of the centres", ylabel="recall")
+        axis.set(title=f"{model} on {dataset}", xlabel="distance of the centres")
+        axis.set_ylabel("recall (a tie is a miss)")
         axis.set_ylim(0, 1.06 * axis.get_ylim()[1])
     axes[0].legend(fontsize=6, frameon=False)
     return figure
@@ -123,32 +124,46 @@ def figure_retrieval(table: pd.DataFrame) -> Figure:
 
 _COLUMNS = {
     "relative_gap": "relative gap",
-    "recall_at_1_ab": "R@1, a to b",
-    "recall_at_1_ba": "R@1, b to a",
+    "recall_at_1_ab": "R@1, a to b\n(a tie is a miss)",
+    "recall_at_1_ba": "R@1, b to a\n(a tie is a miss)",
     "accuracy": "zero-shot accuracy",
-    "ndcg_at_10": "NDCG@10, mixed",
+    "ndcg": "NDCG@10, {:.0%} texts\nin the corpus",
 }
+_HALF = 0.5  # share of texts at which a gap does most harm
 
 
-def figure_methods(table: pd.DataFrame) -> Figure:
-    """What each method does, held out, one line of panels a model and set.
+def figure_methods(table: pd.DataFrame, mixed: pd.DataFrame) -> Figure:
+    """What each method does, held out, one line of panels per model and set.
 
     Filled: rows normalised again; open: as the method leaves them; the vertical line: no method.
+    Retrieval in a mixed corpus is shown where half of it is texts: the mean over all shares, as
+    the table has it, would count the pure corpora too.
+
+    Parameters
+    ----------
+    table, mixed
+        Tables methods.csv and mixed.csv.
     """
     use_style()
     table = table[(table["fit"] == "held_out") & (table["text_rows"] == "pairs")]
+    share = min(mixed["text_share"].unique(), key=lambda some: abs(some - _HALF))
+    half = mixed[(mixed["text_share"] == share) & (mixed["query"] == "other")]
+    key = ["model", "dataset", "fit", "method", "renormalised"]
+    ndcg = half.set_index(key)["ndcg_at_10"].rename("ndcg")
+    table = table.join(ndcg, on=key)
     groups = list(table.groupby(["model", "dataset"], sort=False))
     names = list(dict.fromkeys(table["method"]))
+    columns = {c: title.format(share) for c, title in _COLUMNS.items() if table[c].notna().any()}
     figure, axes = plt.subplots(
         len(groups),
-        len(_COLUMNS),
-        figsize=(2.1 * len(_COLUMNS) + 0.8, 0.6 + (0.19 * len(names) + 0.5) * len(groups)),
+        len(columns),
+        figsize=(2.1 * len(columns) + 0.8, 0.6 + (0.19 * len(names) + 0.6) * len(groups)),
         layout="constrained",
         squeeze=False,
         sharey=True,
     )
     for line, ((model, dataset), part) in zip(axes, groups, strict=True):
-        for axis, (column, title) in zip(line, _COLUMNS.items(), strict=True):
+        for axis, (column, title) in zip(line, columns.items(), strict=True):
             if part[column].isna().all():
                 axis.set_axis_off()
                 continue
@@ -171,19 +186,25 @@ def figure_methods(table: pd.DataFrame) -> Figure:
 
 
 def figure_mixed(table: pd.DataFrame) -> Figure:
-    """NDCG@10 over the share of texts in the corpus, one panel a model, set and way to ask."""
+    """NDCG@10 over the share of texts in the corpus, one panel per model, set and way to ask."""
     keep = (table["fit"] == "held_out") & (table["renormalised"] == 1)
     groups = list(table[keep].groupby(["model", "dataset", "query"], sort=False))
     figure, axes = _panels(len(groups))
     names = list(dict.fromkeys(table["method"]))
-    colours = dict(zip(names, sns.color_palette("husl", len(names)), strict=True)) | {
-        "none": "black"
+    others = [name for name in names if name != "none"]
+    # Nobody can tell ten hues apart: five, each as a solid and as a dashed line.
+    hues = sns.color_palette("colorblind", 5)
+    looks = {"none": {"color": "black"}} | {
+        name: {
+            "color": hues[k % 5],
+            "ls": ("-", "--", ":")[k // 5 % 3],
+            "marker": "os^"[k // 5 % 3],
+        }
+        for k, name in enumerate(others)
     }
     for axis, ((model, dataset, query), part) in zip(axes, groups, strict=True):
         for name, line in part.groupby("method", sort=False):
-            axis.plot(
-                line["text_share"], line["ndcg_at_10"], marker=".", ms=4, lw=1, color=colours[name]
-            )
+            axis.plot(line["text_share"], line["ndcg_at_10"], ms=3, lw=1, **looks[name])
         how = "the other modality asks" if query == "other" else "a second caption asks"
         axis.set(
             title=f"{model} on {dataset}\n{how}",
@@ -191,13 +212,13 @@ def figure_mixed(table: pd.DataFrame) -> Figure:
             ylabel="NDCG@10",
         )
         axis.set_ylim(0, 1.06 * axis.get_ylim()[1])
-    handles = [plt.Line2D([], [], color=colours[name], marker=".") for name in names]
+    handles = [plt.Line2D([], [], ms=3, **looks[name]) for name in names]
     figure.legend(handles, names, loc="outside lower center", ncols=6, frameon=False, fontsize=7)
     return figure
 
 
 def figure_models(table: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
-    """Gap measures against scores, one point a model, for each set with enough of them."""
+    """Gap measures against scores, one point per model, for each set with enough of them."""
     wanted = correlations[correlations["measure"].isin(["gap", "relative_gap"])]
     groups = list(wanted.groupby(["over", "measure", "score"], sort=False)) or [(None, None)]
     figure, axes = _panels(len(groups))

@@ -191,7 +191,7 @@ FIGURES = {
     "zero_shot": ["curves", "tests"],
     "fairness": ["rates"],
     "retrieval": ["retrieval"],
-    "methods": ["methods"],
+    "methods": ["methods", "mixed"],
     "mixed": ["mixed"],
     "models": ["models", "correlations"],
 }

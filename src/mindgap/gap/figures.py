@@ -17,7 +17,7 @@ _ROWS = ("trained", "random")
 def figure_projection(points: pd.DataFrame, gaps: pd.DataFrame, method: str) -> Figure:
     """Figure 1: both modalities in two dimensions, a thin line for each pair.
 
-    One column a model family and data set, trained weights above random ones.
+    One column per model family and data set, trained weights above random ones.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def _clouds(axis: plt.Axes, points: pd.DataFrame, cell: pd.Series, colours: dict
 
 
 def figure_cosines(histograms: pd.DataFrame) -> Figure:
-    """Histograms of cosines within each modality and across, a panel for each model and data set.
+    """Histograms of cosines within each modality and across, one panel per model and data set.
 
     Parameters
     ----------
@@ -112,7 +112,8 @@ def figure_cosines(histograms: pd.DataFrame) -> Figure:
         axis.set_xlabel("cosine")
         axis.tick_params(labelbottom=True)
         sns.despine(ax=axis, left=True)
-    grid.axes.flat[0].set_ylabel("each scaled to its peak")
+    # Away from the label of the first tick, which stands out to the left.
+    grid.axes.flat[0].set_ylabel("scaled to the peak", labelpad=14)
     grid.set_titles("{col_name}")
     handles = [plt.Line2D([], [], color=colours[kind], label=kind) for kind in kinds]
     grid.figure.legend(handles=handles, loc="lower center", ncols=min(5, len(kinds)), frameon=False)

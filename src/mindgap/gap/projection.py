@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
+from unittest import mock
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mindgap.gap.cosines import unit_rows
 
@@ -30,12 +33,16 @@ def project_umap(stack: np.ndarray, neighbours: int, min_dist: float, seed: int)
 
     Distances between clouds of a UMAP picture mean nothing; that there are two clouds does.
     """
+    from scipy.sparse.linalg import eigsh
     from umap import UMAP
 
     neighbours = min(neighbours, len(stack) - 1)
     # The spectral start needs more points than neighbours by a margin; tiny sets start at random.
     start = "spectral" if len(stack) > 4 * neighbours else "random"
-    with warnings.catch_warnings():
+    # The spectral start of a graph in pieces, as repeated rows make it, meets invariant subspaces,
+    # where `eigsh` continues from random numbers: new ones every time unless it has a seed.
+    seeded = mock.patch("scipy.sparse.linalg.eigsh", partial(eigsh, rng=seed))
+    with seeded, threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one seed means one thread, and it says so each time
         model = UMAP(n_neighbors=neighbours, min_dist=min_dist, init=start, random_state=seed)
         return model.fit_transform(stack.astype(np.float32))

@@ -15,7 +15,7 @@ _MANY = 8  # temperatures beyond which a landscape is a heat map and not a row o
 
 
 def figure_landscape(points: pd.DataFrame, minima: pd.DataFrame, names: tuple[str, str]) -> Figure:
-    """Fig 3b-d: loss over signed distance, a column a temperature, a row a way of batching.
+    """Fig 3b-d: loss over signed distance, one column per temperature, one row per way of batching.
 
     The dashed line is the untouched gap; a marker shows the minimum of each direction, hollow where
     it is an end of the grid; the dotted line is the loss of a model that knows nothing. Landscapes
@@ -61,7 +61,8 @@ def figure_landscape(points: pd.DataFrame, minima: pd.DataFrame, names: tuple[st
         whole = batch == group["n"].iloc[0]
         batches = "the whole set as one batch" if whole else f"batches of {batch}"
         line[0].set_ylabel(f"loss\n{batches}\n{which}")
-    figure.supxlabel("signed distance of the centres", fontsize=9, y=0.32 / (2.3 * len(rows) + 0.5))
+    what = "signed distance of the centres (a curve breaks where they cross and the sign jumps)"
+    figure.supxlabel(what, fontsize=9, y=0.32 / (2.3 * len(rows) + 0.5))
     handles = [plt.Line2D([], [], color=c, label=text) for text, c in looks.values()]
     handles += [
         plt.Line2D([], [], color="0.3", linestyle="--", label="untouched gap"),
