@@ -7,7 +7,6 @@ what their codes mean, and compares the variants of each task.
 from mindgap.codebook import plan as books
 
 READ = [name for name, one in CODEBOOKS.items() if one.discrete]
-FIGURES += books.figures_of(CODEBOOKS, config["codebook"]["shown"])
 MEASURES = ["trajectory", "final", "retrieval"]
 READINGS = ["usage", "meaning", "concepts", "generalisation", "places", "agreement"]
 

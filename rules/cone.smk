@@ -4,13 +4,9 @@ Many initialisations of one architecture on the same inputs (cone/towers/; cones
 twins.csv, separation.csv), random layers over depth (depth.csv), both theorems on random draws.
 """
 
-from functools import partial
-
 from mindgap.cone import plan
 
-TOWERS, CONE_FIGURES = plan.towers(config), plan.cone_figures(config)
-FIGURES += [f"cone/{figure}.png" for figure in CONE_FIGURES]
-some_options = partial(plan.initialisations, config)
+TOWERS, CONE_FIGURES = plan.towers(THIS.config), plan.cone_figures(THIS.config)
 
 
 rule embed_initialisations:
@@ -19,7 +15,7 @@ rule embed_initialisations:
         lambda w: expand(
             "results/{run}/pairs/{name}.parquet",
             run=RUN,
-            name=plan.tower_datasets(config, w.tower),
+            name=plan.tower_datasets(THIS.config, w.tower),
         ),
     output:
         "results/{run}/cone/towers/{tower}.safetensors",
@@ -36,8 +32,8 @@ rule embed_initialisations:
         runtime=720,
     params:
         library=library("embed_initialisations"),
-        options=some_options(*plan.EMBEDDING),
-        sets=lambda w: plan.tower_datasets(config, w.tower),
+        options=plan.some_options(THIS.config, plan.EMBEDDING),
+        sets=lambda w: plan.tower_datasets(THIS.config, w.tower),
         seed=config["seed"],
         device=config["device"],
     script:
@@ -68,7 +64,7 @@ rule measure_cones:
         runtime=240,
     params:
         library=library("measure_cones"),
-        options=some_options(*plan.MEASURING),
+        options=plan.some_options(THIS.config, plan.MEASURING),
         seed=config["seed"],
     script:
         "../scripts/measure_cones.py"

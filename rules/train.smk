@@ -6,12 +6,6 @@ Trains dual encoders of this run's own, writes each as a checkpoint that the mod
 
 from mindgap.train.trainings import inputs_of, zero_shot_prompts
 
-if TRAININGS:
-    FIGURES += ["trajectories.png", "trainings.png"]
-EXPERIMENTS = {
-    name: config["train"]["experiments"][name] for name in config["select"]["experiments"]
-}
-
 
 rule train_model:
     """Train one dual encoder; a restart goes on from the last good state."""
@@ -41,7 +35,7 @@ rule train_model:
         definition=lambda w: TRAININGS[w.training].definition,
         sizes=lambda w: config["train"]["models"].get(TRAININGS[w.training].options["model"]),
         start=lambda w: TRAININGS[w.training].checkpoint,
-        prompts=lambda w: zero_shot_prompts(TRAININGS[w.training], config, PROMPTS),
+        prompts=lambda w: zero_shot_prompts(TRAININGS[w.training], THIS.config, PROMPTS),
         device=config["device"],
     script:
         "../scripts/train_model.py"
@@ -78,7 +72,7 @@ rule compare_trainings:
     localrule: True
     params:
         library=library("compare_trainings"),
-        experiments=EXPERIMENTS,
+        experiments=THIS.experiments,
         confidence=config["gap"]["confidence"],
     script:
         "../scripts/compare_trainings.py"
@@ -111,6 +105,6 @@ rule plot_trainings:
     localrule: True
     params:
         library=library("plot_trainings"),
-        experiments=EXPERIMENTS,
+        experiments=THIS.experiments,
     script:
         "../scripts/plot_trainings.py"

@@ -13,14 +13,13 @@ from mindgap.codebook.encoders import Cells, Features, Frames, Words
 from mindgap.codebook.fit import Job, fit
 from mindgap.codebook.inputs import load_arrays, load_side, log_mel
 from mindgap.codebook.model import TwoPaths, pool
-from mindgap.codebook.plan import expand_codebooks
 from mindgap.codebook.store import leave, load_model, read_codes, save_codes, save_model
-from mindgap.config import merge, read_yaml
 from mindgap.data.sets import build_pairs
 from mindgap.runtime.errors import UserError
 from mindgap.runtime.files import read_csv, write_text
 from mindgap.train.launch import spread
 from tests.bounds import NETWORK
+from tests.samples import resolve
 
 SMALL = {
     "inputs": {"size": 16, "frames": 4},
@@ -49,9 +48,8 @@ def pairs(tmp_path_factory):
 
 
 def options(root, variant="matched", **more):
-    config = read_yaml(root / "config/default.yaml")
-    config = merge(config, {"codebook": {"defaults": {**SMALL, **more}}})
-    return expand_codebooks(config)[f"video_audio_{variant}_s0"].options
+    run = resolve({"codebook": {"defaults": {**SMALL, **more}}})
+    return run.codebooks[f"video_audio_{variant}_s0"].options
 
 
 def test_variants_are_what_they_say(root):
