@@ -87,8 +87,11 @@ def trees(definition):
 
 
 def library(script):
-    """Digest of a script and of everything it imports from the package."""
-    return code_digest(ROOT / "scripts" / f"{script}.py", ROOT / "src/mindgap")
+    """Digest of a script and of everything it imports from the package, once a job needs it.
+
+    A process that runs one job reads the modules of that job alone.
+    """
+    return lambda wildcards: code_digest(ROOT / "scripts" / f"{script}.py", ROOT / "src/mindgap")
 
 
 def each_embedding(pattern, models=None):

@@ -18,6 +18,7 @@ from pathlib import Path
 RUNTIME = ("runtime/", "config/")
 
 
+@cache
 def code_digest(script: str | Path, package: str | Path) -> str:
     """Return a hexadecimal digest of `script` and of the modules it imports from `package`.
 
