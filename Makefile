@@ -51,9 +51,7 @@ report: setup  ## write results/{run}/report.html for a finished run
 	fi; echo "report: $$page"
 
 plan: setup  ## what a run would download, compute and store: make plan [CONFIG=config/paper.yaml]
-	@run=$(RUN) || exit 1; text=$$($(BIN)/snakemake --configfile "$$CONFIG" $(ARGS) -n 2>&1) || \
-	  { echo "$$text" | grep '^error: ' >&2 || echo "$$text" >&2; exit 1; }; \
-	echo "$$text" | $(BIN)/python -m mindgap.report.plan "$$CONFIG"
+	@run=$(RUN) || exit 1; $(BIN)/python -m mindgap.report.plan "$$CONFIG" $(ARGS)
 
 scorecard: setup  ## one scorecard over all finished runs: results/scorecard.md
 	@$(BIN)/python -m mindgap.report.joined

@@ -1,4 +1,4 @@
-"""mindgap: from sources to scorecard. `config/default.yaml` is the manual."""
+"""mindgap: from sources to scorecard. `config/README.md` is the manual."""
 
 from snakemake.utils import min_version
 
@@ -39,7 +39,7 @@ rule all:
     """Everything of the run: tables, figures, scorecard."""
     default_target: True
     input:
-        RESULTS,
+        THIS.results,
         f"results/{RUN}/record.json",
         f"results/{RUN}/checked.json",
     localrule: True

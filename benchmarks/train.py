@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from mindgap.config import read_yaml
+from mindgap.config.train import SmallClip
 from mindgap.data.sets import build_pairs
 from mindgap.embed.encoders.load import load_encoder
 from mindgap.train.batches import Batches
@@ -93,7 +93,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    sizes = read_yaml(ROOT / "config/default.yaml")["train"]["models"]["small"]
+    sizes = SmallClip().model_dump()
     with tempfile.TemporaryDirectory() as scratch:
         pairs = Path(scratch, "pairs.parquet")
         scenes = {"kind": "shapes", "items": 2000, "size": 32, "frames": 2, "seed": 1}

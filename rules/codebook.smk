@@ -8,7 +8,6 @@ compares the variants of each task.
 from mindgap.codebook import plan as books
 
 READ = [name for name, one in CODEBOOKS.items() if one.discrete]
-FIGURES += books.figures_of(CODEBOOKS, config["codebook"]["shown"])
 MEASURES = ["trajectory", "final", "retrieval"]
 MEASURED = ["classes", "max_pairs", "sets", "set_items"]  # options that only the measures have
 READINGS = ["usage", "meaning", "concepts", "generalisation", "places", "agreement"]

@@ -6,39 +6,42 @@ import shutil
 import sys
 from pathlib import Path
 
-from mindgap.codebook.plan import expand_codebooks
-from mindgap.config import check_checkpoint, check_config, check_files, check_set
-from mindgap.config import expand_models, read_yaml
-from mindgap.data.definitions import describe, find_files, find_inputs, sources
-from mindgap.data.kinds import snapshot_name
+from mindgap.config import read_yaml
+from mindgap.config.files import file_problems, name_problems
+from mindgap.config.read import read_config
+from mindgap.config.run import Run
+from mindgap.data.definitions import describe, find_files, find_inputs
 from mindgap.data.sources import carried_files, carried_places, expected_sums, find_source, manifest
 from mindgap.digest import code_digest, tree_digest
-from mindgap.runtime.errors import UserError
-from mindgap.train.trainings import check_models, checkpoint_of, expand_trainings, outputs_of
-from mindgap.wanted import wanted_sets
+from mindgap.runtime.errors import UserError, refuse
+from mindgap.train.trainings import checkpoint_of, outputs_of
 
 ROOT = Path(workflow.basedir)
+SOURCES = read_yaml(ROOT / "workflow/sources.yaml")
+PROMPTS = read_yaml(ROOT / "workflow/prompts.yaml")
 
-try:
-    check_config(config, read_yaml(ROOT / "workflow/schemas/config.schema.yaml"))
-    MODELS = {model.name: model for model in expand_models(config)}
-    SOURCES = read_yaml(ROOT / "workflow/sources.yaml")
-    PROMPTS = read_yaml(ROOT / "workflow/prompts.yaml")
-    for model in MODELS.values():
-        for place in carried_places(model.options):
-            find_source(SOURCES, *place)
-        if model.kind == "arrays" and "source" not in model.options:
-            check_files(model, f"results/{config['run']}/embeddings")
-        check_checkpoint(model, f"results/{config['run']}/embeddings")
-    TRAININGS, CODEBOOKS = expand_trainings(config), expand_codebooks(config)
-    SETS = wanted_sets(config)
-    check_models(MODELS.values(), TRAININGS)
-    for name in SETS:
-        check_set(name, config["datasets"][name], f"results/{config['run']}/pairs")
-        for place in sources(config["datasets"][name]):
-            find_source(SOURCES, *place)
-except UserError as error:
-    sys.exit(f"error: {error}")
+
+def resolve():
+    """The run that the merged configuration asks for, checked before the first job."""
+    try:
+        if workflow.is_main_process:
+            for path in workflow.configfiles:
+                read_config(path)
+        run = Run.resolve(config, PROMPTS)
+        # Jobs need not look again: what they wait for may be made on another machine.
+        if workflow.is_main_process:
+            saved = Path(f"results/{run.name}/config.yaml")
+            before = read_yaml(saved) if saved.exists() else {}
+            refuse([*file_problems(run, SOURCES), *name_problems(run, before)])
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error.filename} cannot be read ({error.strerror.lower()})")
+    return run
+
+
+THIS = resolve()
+config.update(THIS.options)
 
 # Nothing but the download rules touches the network. Threads that wait give their core away: on a
 # shared machine the busy waiting of OpenMP makes small batches ten times slower.
@@ -53,18 +56,11 @@ os.environ.setdefault("TQDM_MININTERVAL", "10")
 
 # Jobs share an accelerator one at a time; where there is none they share the cores alone.
 GPU = int(config["device"] not in ("auto", "cpu") or shutil.which("nvidia-smi") is not None)
-RUN = config["run"]
-FIGURES = []  # names below results/{run}/figures; each chapter adds its own
-TABLES = []  # names below results/{run} that no figure and no claim asks for
+RUN, MODELS, SETS = THIS.name, THIS.models, THIS.sets
+TRAININGS, CODEBOOKS, DOWNSTREAM = THIS.trainings, THIS.codebooks, THIS.downstream
 ENCODERS = [name for name, model in MODELS.items() if model.embeds]
-SNAPSHOTS = {
-    snapshot_name(options): {k: options.get(k) for k in ("name", "revision", "patterns")}
-    for options in (config["datasets"][name] for name in SETS)
-    if options["kind"] == "huggingface" and "name" in options
-}
 CARRIERS = [name for name in MODELS if name not in ENCODERS]
-SHARDS = config["embed"]["shards"]
-SHARDED = [name for name, count in SHARDS.items() if count > 1]
+SHARDS, SHARDED = config["embed"]["shards"], THIS.sharded
 
 
 def memory(gigabytes):
@@ -96,21 +92,16 @@ def trees(definition):
 
 
 def library(script):
-    """Digest of a script and of everything it imports from the package."""
-    return code_digest(ROOT / "scripts" / f"{script}.py", ROOT / "src/mindgap")
+    """Digest of a script and of everything it imports from the package, once a job needs it.
 
-
-def paired(models):
-    """(model, data set) of each model that has a gap: single towers have none."""
-    return [(m.name, dataset) for m in models if len(m.modalities) > 1 for dataset in m.datasets]
+    A process that runs one job reads the modules of that job alone.
+    """
+    return lambda wildcards: code_digest(ROOT / "scripts" / f"{script}.py", ROOT / "src/mindgap")
 
 
 def each_embedding(pattern, models=None):
     """Fill `{model}` and `{dataset}` of a pattern with every pair of this run, or of some models."""
-    return [
-        pattern.format(run=RUN, model=model, dataset=dataset)
-        for model, dataset in paired(MODELS.values() if models is None else models)
-    ]
+    return [pattern.format(run=RUN, model=m, dataset=d) for m, d in THIS.paired(models)]
 
 
 def sooner(wildcards):
@@ -167,14 +158,3 @@ def shards_of(pattern):
     return lambda w: [
         pattern.format(**w, shard=f"{k}-of-{SHARDS[w.dataset]}") for k in range(SHARDS[w.dataset])
     ]
-
-
-# The folder's name is not the checkpoint's, so the rule that fetches it looks it up.
-FETCHED = {
-    manifest(options): options
-    for options in (
-        *(model.options for model in MODELS.values()),
-        *(one.checkpoint or {} for one in TRAININGS.values()),
-    )
-    if "checkpoint" in options
-}

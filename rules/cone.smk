@@ -4,34 +4,20 @@ Many initialisations of one architecture on the same inputs (cone/towers/; cones
 twins.csv, separation.csv), random layers over depth (depth.csv), both theorems on random draws.
 """
 
-from functools import partial
-
 from mindgap.cone import plan
 
-TOWERS, CONE_FIGURES = plan.towers(config), plan.cone_figures(config)
-FIGURES += [f"cone/{figure}.png" for figure in CONE_FIGURES]
-some_options = partial(plan.initialisations, config)
-
-
-def checkpoints(tower):
-    """Definitions of the checkpoints of one tower of trained weights: folders or names on the hub."""
-    options = plan.initialisations(config).get("trained", {}).get(tower, {})
-    revision = options.get("revision") or "main"
-    return [
-        {"folder": name} if Path(name).is_dir() else {"checkpoint": name, "revision": revision}
-        for name in options.get("checkpoints", [])
-    ]
-
-
-FETCHED |= {manifest(c): c for tower in TOWERS for c in checkpoints(tower) if "checkpoint" in c}
+TOWERS, CONE_FIGURES = plan.towers(THIS.config), plan.cone_figures(THIS.config)
 
 
 rule embed_initialisations:
     """Embed the same inputs with many initialisations of one architecture, or trained weights."""
     input:
-        lambda w: [file for c in checkpoints(w.tower) for file in checkpoint_of(c)],
+        lambda w: [
+            file for c in plan.checkpoints(THIS.config, w.tower) for file in checkpoint_of(c)
+        ],
         pairs=lambda w: [
-            f"results/{RUN}/pairs/{name}.parquet" for name in plan.tower_datasets(config, w.tower)
+            f"results/{RUN}/pairs/{name}.parquet"
+            for name in plan.tower_datasets(THIS.config, w.tower)
         ],
     output:
         "results/{run}/cone/towers/{tower}.safetensors",
@@ -48,9 +34,9 @@ rule embed_initialisations:
         runtime=720,
     params:
         library=library("embed_initialisations"),
-        options=some_options(*plan.EMBEDDING),
-        sets=lambda w: plan.tower_datasets(config, w.tower),
-        checkpoints=lambda w: [(c, manifest(c)) for c in checkpoints(w.tower)],
+        options=plan.some_options(THIS.config, plan.EMBEDDING),
+        sets=lambda w: plan.tower_datasets(THIS.config, w.tower),
+        checkpoints=lambda w: [(c, manifest(c)) for c in plan.checkpoints(THIS.config, w.tower)],
         seed=config["seed"],
         device=config["device"],
     script:
@@ -81,7 +67,7 @@ rule measure_cones:
         runtime=240,
     params:
         library=library("measure_cones"),
-        options=some_options(*plan.MEASURING),
+        options=plan.some_options(THIS.config, plan.MEASURING),
         seed=config["seed"],
     script:
         "../scripts/measure_cones.py"

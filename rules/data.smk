@@ -33,18 +33,18 @@ rule fetch_dataset:
     log:
         "data/.log/hub/{snapshot}.log",
     wildcard_constraints:
-        snapshot=one_of(SNAPSHOTS),
+        snapshot=one_of(THIS.snapshots),
     localrule: True
     params:
-        wanted=lambda w: SNAPSHOTS[w.snapshot],
+        wanted=lambda w: THIS.snapshots[w.snapshot],
     script:
         "../scripts/fetch_dataset.py"
 
 
 rule build_pairs:
-    """Write a data set as one table, an item a row, and list what cannot be used."""
+    """Write a data set as one table, one row per item, and list what cannot be used."""
     input:
-        lambda w: find_inputs(config["datasets"][w.dataset]),
+        lambda w: find_inputs(SETS[w.dataset]),
     output:
         pairs="results/{run}/pairs/{dataset}.parquet",
         failures="results/{run}/pairs/{dataset}.failures.csv",
@@ -58,11 +58,11 @@ rule build_pairs:
         runtime=1440,
     params:
         library=library("build_pairs"),
-        reader=lambda w: reader(config["datasets"][w.dataset]),
-        definition=lambda w: config["datasets"][w.dataset],
-        how=lambda w: describe(config["datasets"][w.dataset]),
-        trees=lambda w: trees(config["datasets"][w.dataset]),
-        prompts=lambda w: PROMPTS.get(config["datasets"][w.dataset]["kind"]),
+        reader=lambda w: reader(SETS[w.dataset]),
+        definition=lambda w: SETS[w.dataset],
+        how=lambda w: describe(SETS[w.dataset]),
+        trees=lambda w: trees(SETS[w.dataset]),
+        prompts=lambda w: PROMPTS.get(SETS[w.dataset]["kind"]),
     script:
         "../scripts/build_pairs.py"
 
@@ -76,6 +76,6 @@ rule save_config:
     localrule: True
     params:
         library=library("save_config"),
-        config=config,
+        config=THIS.options,
     script:
         "../scripts/save_config.py"

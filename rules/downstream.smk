@@ -6,16 +6,6 @@ mixed), all models side by side (models, correlations), and the paper's statisti
 (published_*). `collect_tables` puts the parts together.
 """
 
-from mindgap.downstream.plan import Plan
-
-try:
-    DOWNSTREAM = Plan.of(config, MODELS.values(), TRAININGS, PROMPTS)
-except UserError as error:
-    sys.exit(f"error: {error}")
-FIGURES += [f"downstream/{name}.png" for name in DOWNSTREAM.figures()]
-TABLES += ["downstream/models.csv"]
-TABLES += [f"downstream/{name}.csv" for name in DOWNSTREAM.parts(RUN)]
-
 
 rule shift_classes:
     """Classify a labelled set under every shift, and test whether one helps (Table 1)."""

@@ -5,14 +5,6 @@ normalised, row i beside row i, with its history in the header. A data set of se
 embedded as {dataset}.{k}-of-{n}.safetensors, side by side, and then joined.
 """
 
-# No other chapter asks for the embeddings of every single tower.
-TABLES += [
-    f"embeddings/{model.name}/{dataset}.safetensors"
-    for model in MODELS.values()
-    for dataset in model.datasets
-    if len(model.modalities) == 1
-]
-
 
 ruleorder: join_shards > embed_pairs
 
@@ -28,7 +20,7 @@ rule fetch_checkpoint:
         revision="[^/]+",
     localrule: True
     params:
-        checkpoint=lambda w, output: FETCHED[output[0]]["checkpoint"],
+        checkpoint=lambda w, output: THIS.checkpoints[output[0]]["checkpoint"],
         revision=lambda w: w.revision,
     script:
         "../scripts/fetch_checkpoint.py"

@@ -4,25 +4,6 @@ Writes results/{run}/gap/gap.csv (one row per model and data set), cosines.csv (
 projection.csv (two-dimensional points), and the figures that read them.
 """
 
-# Published features need no encoder: they are projected, and drawn, before anything is computed.
-ORIGINS = {
-    "features": [m for m in MODELS.values() if not m.embeds],
-    "encoders": [m for m in MODELS.values() if m.embeds],
-}
-ORIGINS = {name: models for name, models in ORIGINS.items() if paired(models)}
-DRAWN = {"figure1": list(MODELS.values())}
-if len(ORIGINS) > 1:
-    DRAWN["figure1_features"] = ORIGINS["features"]
-FIGURES += [f"{name}_{m}.png" for name in DRAWN for m in config["gap"]["projection"]["methods"]]
-FIGURES += ["cosines.png"]
-TABLES += ["gap/projection.csv"]
-TABLES += [
-    f"gap/parts/{model.name}/{dataset}.sharded.csv"
-    for model in MODELS.values()
-    for dataset in model.datasets
-    if model.embeds and dataset in SHARDED and len(model.modalities) == 2
-]
-
 
 rule measure_gap:
     """Measure the gap between the modalities of one model on one data set."""
@@ -100,7 +81,7 @@ rule project_pairs:
     """Project both modalities of many models to two dimensions, in one process for one warm-up."""
     input:
         lambda w: each_embedding(
-            "results/{run}/embeddings/{model}/{dataset}.safetensors", ORIGINS[w.origin]
+            "results/{run}/embeddings/{model}/{dataset}.safetensors", THIS.origins[w.origin]
         ),
     output:
         "results/{run}/gap/parts/{origin}.projection.csv",
@@ -109,7 +90,7 @@ rule project_pairs:
     benchmark:
         "results/{run}/benchmarks/project_pairs/{origin}.tsv"
     wildcard_constraints:
-        origin=one_of(ORIGINS),
+        origin=one_of(THIS.origins),
     priority: lambda w: 120 if w.origin == "features" else 40
     threads: 1
     resources:
@@ -127,12 +108,12 @@ rule plot_projection:
     """Draw Figure 1: both modalities of every model, a thin line for each pair."""
     input:
         measures=lambda w: each_embedding(
-            "results/{run}/gap/parts/{model}/{dataset}.gap.csv", DRAWN[w.figure]
+            "results/{run}/gap/parts/{model}/{dataset}.gap.csv", THIS.drawn[w.figure]
         ),
         projection=lambda w: [
             f"results/{RUN}/gap/parts/{origin}.projection.csv"
-            for origin, models in ORIGINS.items()
-            if {model.name for model in models} & {model.name for model in DRAWN[w.figure]}
+            for origin, models in THIS.origins.items()
+            if {model.name for model in models} & {model.name for model in THIS.drawn[w.figure]}
         ],
     output:
         png=report(
@@ -147,7 +128,7 @@ rule plot_projection:
     benchmark:
         "results/{run}/benchmarks/plot_projection/{figure}_{method}.tsv"
     wildcard_constraints:
-        figure=one_of(DRAWN),
+        figure=one_of(THIS.drawn),
         method=one_of(config["gap"]["projection"]["methods"]),
     priority: lambda w: 120 if w.figure == "figure1_features" else 40
     localrule: True

@@ -11,7 +11,7 @@ from mindgap.report.present import present, read_tables
 from mindgap.report.summary import read_summary
 
 # Rows that the tables of this run should have, and the tables that its claims are judged by.
-rows_present = cache(lambda: present(config, PROMPTS))
+rows_present = cache(lambda: present(THIS))
 claim_tables = cache(
     lambda: read_tables(read_yaml(ROOT / "workflow/claims.yaml"), rows_present(), RUN)
 )
@@ -24,7 +24,9 @@ rule collect_tables:
             DOWNSTREAM.parts(RUN)[w.table]
             if w.chapter == "downstream"
             else (
-                expand("results/{run}/gap/parts/{origin}.projection.csv", run=RUN, origin=ORIGINS)
+                expand(
+                    "results/{run}/gap/parts/{origin}.projection.csv", run=RUN, origin=THIS.origins
+                )
                 if w.table == "projection"
                 else each_embedding(
                     f"results/{{run}}/{w.chapter}/parts/{{model}}/{{dataset}}.{w.table}.csv"
@@ -52,7 +54,7 @@ rule collect_tables:
 
 # What the tables of effects were made with, so that they can be made again from changed parts.
 EFFECTS = {
-    "experiments": EXPERIMENTS,
+    "experiments": THIS.experiments,
     "contrasts": config["codebook"]["contrasts"],
     "confidence": config["gap"]["confidence"],
     "labels": PROMPTS["fairface"]["denigrating"],
@@ -86,28 +88,17 @@ rule score_claims:
     localrule: True
     params:
         library=library("score_claims"),
-        files=lambda w: [*(f"figures/{name}" for name in FIGURES), *claim_tables()],
+        files=lambda w: [*(f"figures/{name}" for name in THIS.figures), *claim_tables()],
         present=lambda w: rows_present(),
         options=EFFECTS,
     script:
         "../scripts/score_claims.py"
 
 
-DOWNLOADED = [place for name in SETS for place in sources(config["datasets"][name])]
-DOWNLOADED += [place for name in CARRIERS for place in carried_places(MODELS[name].options)]
-RESULTS = [
-    f"results/{RUN}/config.yaml",
-    f"results/{RUN}/scorecard.md",
-    *expand("results/{run}/pairs/{dataset}.parquet", run=RUN, dataset=SETS),
-    *expand("results/{run}/figures/{name}", run=RUN, name=FIGURES),
-    *expand("results/{run}/{name}", run=RUN, name=TABLES),
-]
-
-
 rule record_run:
     """Record what made a run, at what cost, and the checksum of every file; `make check` verifies it."""
     input:
-        results=RESULTS,
+        results=THIS.results,
         lock=local("requirements.lock"),
     output:
         json="results/{run}/record.json",
@@ -122,7 +113,7 @@ rule record_run:
     localrule: True
     params:
         library=library("record_run"),
-        sources=[record_of(*place) for place in DOWNLOADED],
+        sources=[record_of(*place) for place in THIS.places],
     script:
         "../scripts/record_run.py"
 

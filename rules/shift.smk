@@ -5,9 +5,6 @@ Sweeps the contrastive loss of every model on every data set over shift and temp
 the sphere (shift/sphere_*.csv).
 """
 
-LANDSCAPES = {name: config["shift"]["landscapes"][name] for name in config["select"]["landscapes"]}
-FIGURES += each_embedding("landscape/{model}/{dataset}.png") + ["spheres.png"]
-
 
 rule sweep_shift:
     """Sweep the loss of one model on one data set over shift and temperature."""
@@ -29,7 +26,7 @@ rule sweep_shift:
         runtime=240,
     params:
         library=library("sweep_shift"),
-        landscapes=LANDSCAPES,
+        landscapes=THIS.landscapes,
         inverse_temperatures=config["shift"]["inverse_temperatures"],
     script:
         "../scripts/sweep_shift.py"

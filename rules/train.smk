@@ -7,12 +7,6 @@ Trains dual encoders, writes each as a checkpoint that the model kind `trained` 
 
 from mindgap.train.trainings import inputs_of, zero_shot_prompts
 
-if TRAININGS:
-    FIGURES += ["trajectories.png", "trainings.png"]
-EXPERIMENTS = {
-    name: config["train"]["experiments"][name] for name in config["select"]["experiments"]
-}
-
 
 rule train_model:
     """Train one dual encoder; a restart goes on from the last saved state."""
@@ -43,7 +37,7 @@ rule train_model:
         definition=lambda w: TRAININGS[w.training].definition,
         sizes=lambda w: config["train"]["models"].get(TRAININGS[w.training].options["model"]),
         start=lambda w: TRAININGS[w.training].checkpoint,
-        prompts=lambda w: zero_shot_prompts(TRAININGS[w.training], config, PROMPTS),
+        prompts=lambda w: zero_shot_prompts(TRAININGS[w.training], THIS.config, PROMPTS),
         device=config["device"],
         # Decides no number: parameters that are functions of `threads` are no rerun trigger.
         save_every=lambda w, threads: TRAININGS[w.training].options["save_every"],
@@ -107,7 +101,7 @@ rule compare_trainings:
     localrule: True
     params:
         library=library("compare_trainings"),
-        experiments=EXPERIMENTS,
+        experiments=THIS.experiments,
         confidence=config["gap"]["confidence"],
     script:
         "../scripts/compare_trainings.py"
@@ -140,6 +134,6 @@ rule plot_trainings:
     localrule: True
     params:
         library=library("plot_trainings"),
-        experiments=EXPERIMENTS,
+        experiments=THIS.experiments,
     script:
         "../scripts/plot_trainings.py"

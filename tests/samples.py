@@ -2,13 +2,15 @@
 
 import io
 import wave
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from PIL import Image
 
-from mindgap.config import read_yaml
+from mindgap.config import merge, read_yaml
+from mindgap.config.run import Run
 from mindgap.data.definitions import describe
 from mindgap.data.sets import build_pairs
 
@@ -62,6 +64,21 @@ def build(tmp_path, definition, prompts=None, name="out", threads=1):
         assert counts[f"{what}s_in"] == counts[f"{what}s_out"] + failed
     items = failures[failures["what"] == "item"]
     return rows, dict(zip(items["name"], items["reason"], strict=True)), counts
+
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def given(overlay=None):
+    """The default configuration with an overlay, or with a config file by its name."""
+    if isinstance(overlay, str):
+        overlay = read_yaml(ROOT / f"config/{overlay}.yaml")
+    return merge(read_yaml(ROOT / "config/default.yaml"), overlay or {})
+
+
+def resolve(overlay=None):
+    """The run of the default configuration with an overlay, or with a config file by its name."""
+    return Run.resolve(given(overlay), read_yaml(ROOT / "workflow/prompts.yaml"))
 
 
 def prompts_of(root, kind):

@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-#: Modules that decide no result, below the package.
-RUNTIME = "runtime/"
+#: Modules that decide no result, below the package. The configuration decides by its values alone,
+#: and these stand in the parameters of the rules.
+RUNTIME = ("runtime/", "config/")
 
 
+@cache
 def code_digest(script: str | Path, package: str | Path) -> str:
     """Return a hexadecimal digest of `script` and of the modules it imports from `package`.
 
@@ -28,9 +30,9 @@ def code_digest(script: str | Path, package: str | Path) -> str:
         Folder of the package, e.g. `src/mindgap`. Imports of other packages are not followed:
         their versions are the lock file's business.
 
-    Modules of the subpackage `runtime` are left out: logs, locks, errors and the writing of files
-    decide no result. Imports inside functions count too. Docstrings, comments and layout do not:
-    what is hashed is the syntax tree, so that a better sentence in a docstring recomputes nothing.
+    Modules of the subpackages `runtime` and `config` are left out. Imports inside functions count
+    too. Docstrings, comments and layout do not: what is hashed is the syntax tree, so that a better
+    sentence in a docstring recomputes nothing.
     """
     package = Path(package)
     seen: dict[str, str] = {}

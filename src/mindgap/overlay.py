@@ -6,28 +6,20 @@ YAML, both before a line of the Snakefile is read. So `make` asks here first.
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
-import yaml
+from pydantic import TypeAdapter, ValidationError
 
+from mindgap.config.base import Name
+from mindgap.config.problems import describe
+from mindgap.config.read import read_config
 from mindgap.runtime.errors import UserError
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def read_name(path: str | Path) -> str:
     """Name of the run of a config file."""
-    try:
-        given = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise UserError(f"CONFIG={path}: {(error.strerror or str(error)).lower()}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        why = " ".join(str(error).split())[:200]
-        raise UserError(f"{path} is not plain YAML ({why})") from error
-    if not isinstance(given, dict):
-        raise UserError(f"{path} is not a mapping of keys; config/default.yaml has them all")
+    given = read_config(path)
     if "__use_yte__" in given:
         raise UserError(
             f"{path}: with `__use_yte__` the file is a program for Snakemake; write plain YAML"
@@ -37,13 +29,10 @@ def read_name(path: str | Path) -> str:
             f"{path} gives its run no name, so its results would mix with those of another; add "
             "a line like `run: mine`"
         )
-    name = given["run"]
-    if not (isinstance(name, str) and _NAME.fullmatch(name)):
-        raise UserError(
-            f"{path}: run: {name!r} is not a name: it starts with a letter or digit and goes on "
-            "with these or '.', '_', '-'"
-        )
-    return name
+    try:
+        return TypeAdapter(Name).validate_python(given["run"], strict=True)
+    except ValidationError as error:
+        raise UserError(f"{path}: run: {describe(error.errors()[0])}") from error
 
 
 if __name__ == "__main__":

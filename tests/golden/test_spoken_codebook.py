@@ -5,18 +5,16 @@ import pytest
 
 from mindgap.codebook.fit import CodebookJob
 from mindgap.codebook.measure import measure_codebook
-from mindgap.codebook.plan import expand_codebooks
-from mindgap.config import merge, read_yaml
 from mindgap.data.pairs import read_column
 from mindgap.train.job import launch
-from tests.samples import build, prompts_of
+from tests.samples import build, prompts_of, resolve
 
 
 def test_written_digits_find_spoken_ones(mirror, root, tmp_path):
     folder = mirror / "digits-image-audio"
     if not folder.exists():
         pytest.skip("digits-image-audio is not in the mirror")
-    config = merge(read_yaml(root / "config/default.yaml"), read_yaml(root / "config/spoken.yaml"))
+    run = resolve("spoken")
     files = {
         "t10k-images-idx3-ubyte.gz": str(folder / "mnist_t10k-images-idx3-ubyte.gz"),
         "t10k-labels-idx1-ubyte.gz": str(folder / "mnist_t10k-labels-idx1-ubyte.gz"),
@@ -27,12 +25,12 @@ def test_written_digits_find_spoken_ones(mirror, root, tmp_path):
         ("train", "spoken", [0, 2000]),
         ("test", "spoken_held", [9500, 10000]),
     ):
-        definition = {**config["datasets"][name], "rows": rows, "files": files}
+        definition = {**run.sets[name], "rows": rows, "files": files}
         found, _, _ = build(tmp_path, definition, prompts_of(root, "mnist_fsdd"), role)
         speakers[role] = {row["group"] for row in found.values()}
         pairs[role] = str(tmp_path / f"{role}.parquet")
     assert not speakers["train"] & speakers["test"]
-    one = expand_codebooks(config)["digits_matched_s0"]
+    one = run.codebooks["digits_matched_s0"]
     options = {**one.options, "steps": 150, "start": 50}
     files = {
         name: str(tmp_path / f"one/{name}.safetensors") for name in ("weights", "rows", "codes")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mindgap.config import check_config, merge, read_yaml
+from mindgap.config import read_yaml
 from mindgap.downstream.published import published_rates
 from mindgap.report.audit import (
     audit_claims,
@@ -20,6 +20,7 @@ from mindgap.report.parts import CodebookEffects, TrainEffects, mutate_parts
 from mindgap.report.present import present, read_tables
 from mindgap.report.tables import Tables, expected, lacking
 from mindgap.shift.spheres import azimuth_table
+from tests.samples import resolve
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +31,8 @@ def claims(root):
 @pytest.fixture(scope="module")
 def rows_of(root):
     """Run -> the rows that its tables have."""
-    default = read_yaml(root / "config/default.yaml")
-    schema = read_yaml(root / "workflow/schemas/config.schema.yaml")
-    prompts = read_yaml(root / "workflow/prompts.yaml")
-    found = {}
-    for path in (root / "config").glob("*.yaml"):
-        config = merge(default, read_yaml(path))
-        check_config(config, schema)
-        found[config["run"]] = present(config, prompts)
-    return found
+    runs = [resolve(path.stem) for path in (root / "config").glob("*.yaml")]
+    return {run.name: present(run) for run in runs}
 
 
 def ideal(claim, rows, tables):

@@ -19,13 +19,12 @@ from mindgap.codebook.meaning import (
 )
 from mindgap.codebook.measure import as_vectors, retrieval_rows
 from mindgap.codebook.places import covered_cells, localise
-from mindgap.codebook.plan import expand_codebooks
 from mindgap.codebook.summary import measure_contrasts, reading_row
 from mindgap.codebook.usage import count_codes, jensen_shannon, measure_usage, perplexity
-from mindgap.config import merge, read_yaml
 from mindgap.data.pairs import read_column
 from mindgap.data.sets import build_pairs
 from mindgap.data.shapes import COLOURS, MOTIONS
+from tests.samples import resolve
 
 
 def planted(n=400, seed=0):
@@ -328,16 +327,14 @@ def test_contrasts_are_paired_by_seed():
 @pytest.mark.parametrize("overlay", ["default", "codebook"])
 def test_every_task_answers_both_questions_on_both_settings(root, overlay):
     """Does the discrete path add to R@1, and does code matching make codes common?"""
-    config = read_yaml(root / "config/default.yaml")
-    if overlay != "default":
-        config = merge(config, read_yaml(root / f"config/{overlay}.yaml"))
+    run = resolve(overlay)
     rng = np.random.default_rng(0)
     rows = [
         {**one.key, "recall_at_1": rng.random(), "shared": rng.random() if one.discrete else np.nan}
-        for one in expand_codebooks(config).values()
+        for one in run.codebooks.values()
     ]
-    found = measure_contrasts(pd.DataFrame(rows), config["codebook"]["contrasts"], 0.95)
-    for task in config["select"]["codebooks"]:
+    found = measure_contrasts(pd.DataFrame(rows), run.config.codebook.contrasts, 0.95)
+    for task in run.config.select.codebooks:
         own = found[found["task"] == task].set_index(["effect", "measure"])
         for ours, plain, measure in (
             ("matched", "continuous", "recall_at_1"),

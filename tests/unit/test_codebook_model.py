@@ -14,10 +14,8 @@ from mindgap.codebook.fit import CodebookJob, Trainer
 from mindgap.codebook.inputs import load_arrays, load_side, log_mel
 from mindgap.codebook.measure import measure_codebook
 from mindgap.codebook.model import TwoPaths, pool
-from mindgap.codebook.plan import expand_codebooks
 from mindgap.codebook.sides import load_sides
 from mindgap.codebook.store import read_codes
-from mindgap.config import merge, read_yaml
 from mindgap.data.pairs import read_column
 from mindgap.data.sets import build_pairs
 from mindgap.runtime.errors import UserError
@@ -26,6 +24,7 @@ from mindgap.train.job import launch
 from mindgap.train.parallel import Group
 from mindgap.train.rows import save_tensors
 from tests.bounds import NETWORK
+from tests.samples import resolve
 
 SMALL = {
     "inputs": {"size": 16, "frames": 4},
@@ -54,9 +53,8 @@ def pairs(tmp_path_factory):
 
 
 def options(root, variant="matched", **more):
-    config = read_yaml(root / "config/default.yaml")
-    config = merge(config, {"codebook": {"defaults": {**SMALL, **more}}})
-    return expand_codebooks(config)[f"video_audio_{variant}_s0"].options
+    run = resolve({"codebook": {"defaults": {**SMALL, **more}}})
+    return run.codebooks[f"video_audio_{variant}_s0"].options
 
 
 def test_variants_are_what_they_say(root):

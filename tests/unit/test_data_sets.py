@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from mindgap.config import read_yaml
+from mindgap.config.datasets import KINDS as DATASETS
 from mindgap.data.definitions import find_files, modalities, sources
 from mindgap.data.kinds import KINDS
 from mindgap.data.prompts import fill
@@ -58,16 +59,16 @@ def make(tmp_path, root):
 
 
 def test_every_kind_has_its_schema_sources_and_prompts(root):
-    schema = read_yaml(root / "workflow/schemas/config.schema.yaml")["$defs"]
+    options = {kind.model_fields["kind"].annotation.__args__[0]: kind for kind in DATASETS}
     table = read_yaml(root / "workflow/sources.yaml")
     prompts = read_yaml(root / "workflow/prompts.yaml")
-    assert set(schema["dataset"]["properties"]["kind"]["enum"]) == set(KINDS)
+    assert set(options) == set(KINDS)
     labelled = set()
     for kind, entry in KINDS.items():
-        properties = schema[f"dataset_{kind}"]["properties"]
-        if "files" not in properties:
+        fields = options[kind].model_fields
+        if "files" not in fields:
             continue
-        for split in properties.get("split", {}).get("enum", ["all"]):
+        for split in fields["split"].annotation.__args__ if "split" in fields else ["all"]:
             definition = {"kind": kind, "split": split}
             for source, name in sources(definition):
                 find_source(table, source, name)

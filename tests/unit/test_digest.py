@@ -28,6 +28,7 @@ def package(tmp_path):
 
 def digest(folder):
     _read.cache_clear()
+    code_digest.cache_clear()
     return code_digest(folder / "script.py", folder / "pkg")
 
 

@@ -2,21 +2,14 @@
 
 import pytest
 
-from mindgap.config import check_config, expand_models, merge, read_yaml
+from mindgap.config import read_yaml
 from mindgap.data.sources import carried_files, carried_places, expected_sums
-from mindgap.downstream.plan import Plan
 from mindgap.runtime.errors import UserError
+from tests.samples import resolve
 
 
-@pytest.fixture
-def plan(root):
-    def make(overlay):
-        config = merge(read_yaml(root / "config/default.yaml"), overlay)
-        check_config(config, read_yaml(root / "workflow/schemas/config.schema.yaml"))
-        prompts = read_yaml(root / "workflow/prompts.yaml")
-        return Plan.of(config, expand_models(config), {}, prompts)
-
-    return make
+def plan(overlay):
+    return resolve(overlay).downstream
 
 
 def only(task, group="tasks", **more):
@@ -24,6 +17,14 @@ def only(task, group="tasks", **more):
     other = {"tasks": "audits", "audits": "tasks"}[group]
     select = {group: ["mine"], other: [], "models": ["clip_small"], "datasets": []}
     return {"select": select, "downstream": {group: {"mine": task}}, **more}
+
+
+def own_arrays(task, **more):
+    """An overlay with arrays of one's own and a task about them."""
+    select = {"models": ["theirs"], "datasets": [], "tasks": ["mine"], "chapters": []}
+    task = {**task, "dataset": "pictures"}
+    models = {"theirs": {**ARRAYS, **more}}
+    return {"select": select, "models": models, "downstream": {"tasks": {"mine": task}}}
 
 
 TASK = {"dataset": "singles", "prompts": "template", "direction": "own"}
@@ -41,7 +42,7 @@ ARRAYS = {
 }
 
 
-def test_one_file_of_prompts_serves_all_tasks_of_a_set(plan):
+def test_one_file_of_prompts_serves_all_tasks_of_a_set():
     found = plan({})
     assert set(found.tasks) == {("clip_small", "singles"), ("clip_small", "singles_ensemble")}
     wanted = found.prompted["clip_small", "singles"]
@@ -54,13 +55,13 @@ def test_one_file_of_prompts_serves_all_tasks_of_a_set(plan):
     assert "direction" not in files
 
 
-def test_a_direction_from_pairs_is_an_input(plan):
+def test_a_direction_from_pairs_is_an_input():
     found = plan(only({**TASK, "direction": "held_out"}))
     files = found.tasks["clip_small", "mine"].inputs("r")
     assert files["direction"] == "results/r/embeddings/clip_small/held_out.safetensors"
 
 
-def test_published_labels_are_taken_by_name(plan):
+def test_published_labels_are_taken_by_name():
     overlay = only(
         {**AUDIT, "dataset": "faces", "labels": "denigrating"},
         "audits",
@@ -74,7 +75,7 @@ def test_published_labels_are_taken_by_name(plan):
     assert len(found.prompted["clip_small", "faces"]["labels"]) == 7
 
 
-def test_embeddings_of_others_are_their_own_prompts(plan):
+def test_embeddings_of_others_are_their_own_prompts():
     overlay = only({**TASK, "dataset": "pictures", "prompts": "rows"}, models={"theirs": ARRAYS})
     overlay["select"]["models"] = ["theirs"]
     found = plan(overlay)
@@ -96,7 +97,7 @@ def test_files_of_a_source_are_fetched_once_and_checked(root):
     assert sums.startswith("8684a368")
 
 
-def test_a_task_that_no_model_can_answer_has_no_part_in_the_run(plan):
+def test_a_task_that_no_model_can_answer_has_no_part_in_the_run():
     """Overlays about one's own model keep the tasks of the default."""
     overlay = {"select": {"models": ["theirs"], "datasets": [], "chapters": []}}
     found = plan({**overlay, "models": {"theirs": {**ARRAYS, "source": "cifar10-clip"}}})
@@ -116,13 +117,18 @@ def test_a_task_that_no_model_can_answer_has_no_part_in_the_run(plan):
         (only({**TASK, "dataset": "none"}), "tasks.mine.dataset: no data set is called 'none'"),
         (only({**TASK, "direction": "shapes"}), "clip_small does not embed 'shapes'"),
         (only({**TASK, "prompts": "best"}), r"no prompts 'best' \(it has: template, ensemble"),
-        (only({**AUDIT, "prompts": "rows"}, "audits"), "say nothing of further labels"),
+        (only({**AUDIT, "prompts": "rows"}, "audits"), "rows have no prompts for further labels"),
         (only({**AUDIT, "labels": "denigrating"}, "audits"), "has no labels 'denigrating'"),
-        (only({**AUDIT, "shifts": [1, 2]}, "audits"), "audits.mine.shifts"),
+        (only({**AUDIT, "shifts": [1, 2]}, "audits"), "audits.mine: shifts lacks 0"),
         (only({**TASK, "prompts": ["a photo"]}), "tasks.mine.prompts"),
-        ({"downstream": {"methods": {"calibration": 0}}}, "calibration: 0 must be above 0"),
+        (own_arrays(TASK), "tasks.mine.prompts: theirs brings its embeddings and cannot embed"),
+        (
+            own_arrays({**TASK, "prompts": "rows"}, labels=None),
+            "the set 'pictures' has no labels; add labels to models.theirs",
+        ),
+        ({"downstream": {"methods": {"calibration": 0}}}, "calibration: must be above 0, got 0"),
     ],
 )
-def test_refusals(plan, overlay, sentence):
+def test_refusals(overlay, sentence):
     with pytest.raises(UserError, match=sentence):
         plan(overlay)

@@ -284,7 +284,7 @@ def test_a_playlist_opens_no_other_file(tmp_path, monkeypatch):
         ("run: $(touch ran)", "is not a name"),
         ("run: ../../up", "is not a name"),
         ("run: |\n  x\n", "is not a name"),
-        ("run: 3", "is not a name"),
+        ("run: 3", "run: must be text, got 3; put it in quotes: '3'"),
     ],
 )
 def test_a_config_that_is_more_than_data_is_refused(tmp_path, monkeypatch, text, sentence):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from mindgap.config import merge, read_yaml
+from mindgap.config import read_yaml
 from mindgap.report.plan import (
+    Job,
     count_items,
     duration,
     estimate,
@@ -11,34 +12,16 @@ from mindgap.report.plan import (
     list_downloads,
     list_storage,
     read_benchmarks,
-    read_jobs,
     write_plan,
 )
+from tests.samples import resolve
 
-TEXT = """Building DAG of jobs...
-Job stats:
-job            count
------------  -------
-embed_pairs        2
-total              4
-
-[Fri Nov 20 19:22:29 2026]
-localrule fetch_source:
-    output: data/cifar10/cifar-10-binary.tar.gz
-    wildcards: source=cifar10, filename=cifar-10-binary.tar.gz
-    resources: tmpdir=/tmp
-[Fri Nov 20 19:22:29 2026]
-rule build_pairs:
-    wildcards: run=x, dataset=cifar10
-rule embed_pairs:
-    input: results/x/pairs/cifar10.parquet
-    wildcards: run=x, model=small_s0, dataset=cifar10
-    threads: 2
-rule embed_pairs:
-    wildcards: run=x, model=large_s0, dataset=cifar10
-localrule all:
-    input: results/x/scorecard.md
-"""
+JOBS = [
+    Job("fetch_source", {"source": "cifar10", "filename": "cifar-10-binary.tar.gz"}),
+    Job("build_pairs", {"run": "x", "dataset": "cifar10"}),
+    Job("embed_pairs", {"run": "x", "model": "small_s0", "dataset": "cifar10"}),
+    Job("embed_pairs", {"run": "x", "model": "large_s0", "dataset": "cifar10"}),
+]
 
 
 @pytest.fixture
@@ -47,10 +30,10 @@ def table(root):
 
 
 @pytest.fixture
-def config(root):
+def run():
     overlay = {
         "run": "x",
-        "select": {"datasets": ["cifar10", "memes"], "models": ["small"]},
+        "select": {"datasets": ["cifar10", "memes"], "models": ["small"], "chapters": []},
         "datasets": {
             "cifar10": {"kind": "cifar10", "split": "test"},
             "memes": {"kind": "hateful_memes", "split": "dev_seen", "items": 100},
@@ -66,30 +49,24 @@ def config(root):
             }
         },
     }
-    return merge(read_yaml(root / "config/default.yaml"), overlay)
+    return resolve(overlay)
 
 
-def test_jobs_of_a_dry_run():
-    jobs = read_jobs(TEXT)
-    assert [job.rule for job in jobs] == ["fetch_source", "build_pairs", *["embed_pairs"] * 2]
-    assert jobs[2].wildcards == {"run": "x", "model": "small_s0", "dataset": "cifar10"}
-
-
-def test_downloads_say_what_how_much_and_on_what_terms(config, table, tmp_path, monkeypatch):
+def test_downloads_say_what_how_much_and_on_what_terms(run, table, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    cifar, memes = list_downloads(config, table)
+    cifar, memes = list_downloads(run, table)
     assert (cifar["bytes"], cifar["state"]) == (170052171, "to download")
     assert memes["state"] == "obtain it yourself"
     assert "Hateful Memes Challenge" in memes["obtain"]
     (tmp_path / "data/cifar10").mkdir(parents=True)
     (tmp_path / "data/cifar10/cifar-10-binary.tar.gz").touch()
-    assert list_downloads(config, table)[0]["state"] == "is there"
+    assert list_downloads(run, table)[0]["state"] == "is there"
 
 
-def test_items_are_the_published_ones_unless_fewer_are_asked_for(config, table, tmp_path):
+def test_items_are_the_published_ones_unless_fewer_are_asked_for(run, table, tmp_path):
     absent = tmp_path / "none.parquet"
-    assert count_items(config["datasets"]["cifar10"], table, absent) == 10000
-    assert count_items(config["datasets"]["memes"], table, absent) == 100
+    assert count_items(run.sets["cifar10"], table, absent) == 10000
+    assert count_items(run.sets["memes"], table, absent) == 100
     assert count_items({"kind": "webdataset", "shards": "x.tar"}, table, absent) is None
     own = {"kind": "cifar10", "split": "test", "files": {"cifar-10-binary.tar.gz": "mine"}}
     assert count_items(own, table, absent) == 10000
@@ -97,7 +74,7 @@ def test_items_are_the_published_ones_unless_fewer_are_asked_for(config, table, 
 
 def test_a_fixed_part_does_not_grow():
     known = {"embed_pairs": [("small_s0", 11.0, 100), ("small_s0", 20.0, 1000)]}
-    jobs = [job for job in read_jobs(TEXT) if job.wildcards.get("model") == "small_s0"]
+    jobs = [job for job in JOBS if job.wildcards.get("model") == "small_s0"]
     plan = estimate(jobs, {"cifar10": 10000}, known)
     assert plan["embed_pairs"]["seconds"] == pytest.approx(11 + 9 * 10)
 
@@ -107,7 +84,7 @@ def test_time_grows_with_items_and_prefers_the_same_model():
         "embed_pairs": [("small_s0", 10.0, 500), ("large_s0", 80.0, 500)],
         "build_pairs": [("", 3.0, None)],
     }
-    plan = estimate(read_jobs(TEXT), {"cifar10": 10000}, known)
+    plan = estimate(JOBS, {"cifar10": 10000}, known)
     assert plan["embed_pairs"]["seconds"] == pytest.approx((8 + 78) * 20 + 4)
     assert plan["build_pairs"]["seconds"] == 3
     assert plan["fetch_source"] == {"jobs": 1, "seconds": 0.0, "unknown": 1, "basis": 0}
@@ -127,16 +104,16 @@ def test_benchmarks_of_earlier_runs_are_read_with_their_items(tmp_path):
     }
 
 
-def test_storage_counts_what_is_still_to_be_written(config, table):
+def test_storage_counts_what_is_still_to_be_written(run, table):
     items = {"cifar10": 10000, "memes": 100}
-    stored = list_storage(config, table, items, read_jobs(TEXT))
+    stored = list_storage(run, table, items, JOBS)
     assert stored == {"pairs": 170052171, "embeddings": 10000 * 2 * 4 * 512}
-    assert list_storage(config, table, items, []) == {"pairs": 0, "embeddings": 0}
+    assert list_storage(run, table, items, []) == {"pairs": 0, "embeddings": 0}
 
 
-def test_the_plan_is_one_page(config, table, tmp_path, monkeypatch):
+def test_the_plan_is_one_page(run, table, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = write_plan(TEXT, config, table, tmp_path / "results")
+    text = write_plan(JOBS, run, table, tmp_path / "results")
     assert "170 MB  cifar10/cifar-10-binary.tar.gz  (to download; none stated" in text
     assert "170 MB  to download in 1 files" in text
     assert "put it at data/hateful-memes/hateful_memes.zip" in text

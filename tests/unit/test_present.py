@@ -1,33 +1,22 @@
 """Which rows a run's tables should have, after its configuration; against the tables themselves."""
 
-import copy
 from types import SimpleNamespace
 
 import pandas as pd
-import pytest
 
 from mindgap.codebook.summary import measure_contrasts
 from mindgap.cone.theorems import growth_table
-from mindgap.config import check_config, merge, read_yaml
+from mindgap.config import read_yaml
 from mindgap.report.present import grid, present, read_tables
 from mindgap.report.tables import expected, lacking
 from mindgap.shift.tables import shift_grid
 from mindgap.train.effects import measure_effects
-from mindgap.train.trainings import expand_trainings
+from tests.samples import resolve
 
 
-@pytest.fixture
-def make(root):
-    default = read_yaml(root / "config/default.yaml")
-    schema = read_yaml(root / "workflow/schemas/config.schema.yaml")
-    prompts = read_yaml(root / "workflow/prompts.yaml")
-
-    def of(overlay):
-        config = merge(copy.deepcopy(default), overlay)
-        check_config(config, schema)
-        return config, present(config, prompts)
-
-    return of
+def make(overlay):
+    run = resolve(overlay)
+    return run, present(run)
 
 
 def test_shifts_are_those_of_the_landscape():
@@ -35,7 +24,7 @@ def test_shifts_are_those_of_the_landscape():
         assert grid(start, stop, step) == shift_grid(start, stop, step).tolist()
 
 
-def test_a_run_has_what_it_selects(make):
+def test_a_run_has_what_it_selects():
     _, rows = make({"select": {"models": ["clip", "vitb32_random"], "landscapes": ["published"]}})
     gap = {"model": "clip", "dataset": "mscoco"}
     assert lacking(rows, "gap/gap.csv", gap) == ""
@@ -53,7 +42,7 @@ def test_a_run_has_what_it_selects(make):
     assert lacking(rows, "shift/parts/clip/mscoco.landscape.csv", {"shift": 0.1}) == "shift 0.1"
 
 
-def test_what_is_left_out_has_no_tables(make):
+def test_what_is_left_out_has_no_tables():
     _, rows = make({"select": {"models": ["clip"], "datasets": [], "chapters": []}})
     names = {table.partition("/")[0] for table in rows}
     assert names == {"gap", "shift", "downstream"}
@@ -61,7 +50,7 @@ def test_what_is_left_out_has_no_tables(make):
     assert "downstream/methods.csv" in rows
 
 
-def test_a_learned_temperature_belongs_to_a_model_that_the_run_trains(make):
+def test_a_learned_temperature_belongs_to_a_model_that_the_run_trains():
     _, rows = make(
         {"select": {"models": ["clip", "clip_small"], "landscapes": ["full", "learned"]}}
     )
@@ -70,9 +59,9 @@ def test_a_learned_temperature_belongs_to_a_model_that_the_run_trains(make):
     assert lacking(rows, "shift/minima.csv", {**at, "model": "clip"})
 
 
-def test_effects_have_the_names_of_the_table(make):
-    config, rows = make({})
-    trainings = expand_trainings(config)
+def test_effects_have_the_names_of_the_table():
+    run, rows = make({})
+    trainings = run.trainings
     finals = pd.DataFrame(
         [
             {"training": name, "definition": t.definition, **t.options, "gap": i / 9}
@@ -80,8 +69,7 @@ def test_effects_have_the_names_of_the_table(make):
         ]
     ).assign(gap_low=0.0, gap_high=1.0)
     steps = finals[["definition", "seed", "gap"]].assign(step=0)
-    chosen = {n: config["train"]["experiments"][n] for n in config["select"]["experiments"]}
-    made = measure_effects(finals, chosen, 0.95, steps)
+    made = measure_effects(finals, run.experiments, 0.95, steps)
     for row in made.to_dict("records"):
         where = {"experiment": row["experiment"], "effect": row["effect"]}
         assert lacking(rows, "train/effects.csv", where) == "", where
@@ -92,9 +80,9 @@ def test_effects_have_the_names_of_the_table(make):
     ] == [0, 1, 2]
 
 
-def test_contrasts_have_the_names_of_the_table(make):
-    config, rows = make({})
-    variants = config["codebook"]["defaults"]["variants"]
+def test_contrasts_have_the_names_of_the_table():
+    run, rows = make({})
+    variants = run.config.codebook.defaults.variants
     table = pd.DataFrame(
         [
             {"task": "video_audio", "variant": v, "seed": s, "gap": s}
@@ -102,15 +90,15 @@ def test_contrasts_have_the_names_of_the_table(make):
             for s in (0, 1)
         ]
     )
-    made = measure_contrasts(table, config["codebook"]["contrasts"], 0.95)
+    made = measure_contrasts(table, run.config.codebook.contrasts, 0.95)
     keys = [row["effect"] for row in expected(rows, "codebook/effects.csv", {}, ["effect"])]
     assert set(keys) == set(made["effect"])
 
 
-def test_cells_of_theorem_1_lie_below_its_bound_as_the_table_has_them(make):
-    config, rows = make({})
-    options = config["cone"]["theorems"]["growth"]
-    made = growth_table([16], options["ratios"], options["cosines"], 2, 0)
+def test_cells_of_theorem_1_lie_below_its_bound_as_the_table_has_them():
+    run, rows = make({})
+    options = run.config.cone.theorems.growth
+    made = growth_table([16], options.ratios, options.cosines, 2, 0)
     for below in (0, 1):
         wanted = expected(
             rows, "cone/growth.csv", {"width": 512, "below": below}, ["ratio", "cosine"]
@@ -121,7 +109,7 @@ def test_cells_of_theorem_1_lie_below_its_bound_as_the_table_has_them(make):
         )
 
 
-def test_a_run_reads_the_tables_of_its_own_claims_alone(make, root):
+def test_a_run_reads_the_tables_of_its_own_claims_alone(root):
     """A run of one's own arrays waits for no table about something else."""
     claims = read_yaml(root / "workflow/claims.yaml")
     model = {"kind": "arrays", "modalities": {"image": "a.npy", "text": "b.npy"}}

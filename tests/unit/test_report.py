@@ -4,7 +4,7 @@ import math
 import pandas as pd
 import pytest
 
-from mindgap.config import merge, read_yaml
+from mindgap.config import read_yaml
 from mindgap.report.cells import Cell, find_cells
 from mindgap.report.claims import FIELDS, check_claims, score_claims
 from mindgap.report.judge import judge, tolerance
@@ -12,6 +12,7 @@ from mindgap.report.pages import metrics, to_html, to_markdown
 from mindgap.report.summary import broken, count_verdicts, read_summary
 from mindgap.report.tables import Tables, expected, lacking, match
 from mindgap.runtime.errors import UserError
+from tests.samples import resolve
 
 CLAIM = {
     "id": "a-gap",
@@ -348,22 +349,11 @@ ACCOUNTS = {
 
 
 @pytest.fixture(scope="session")
-def config_of(root):
+def config_of():
     """Rows that the tables of a run have, by the run's name."""
-    from mindgap.config import check_config
     from mindgap.report.present import present
 
-    default = read_yaml(root / "config/default.yaml")
-    schema = read_yaml(root / "workflow/schemas/config.schema.yaml")
-    prompts = read_yaml(root / "workflow/prompts.yaml")
-
-    def of(name):
-        overlay = {} if name == "embedded" else read_yaml(root / f"config/{name}.yaml")
-        config = merge(default, overlay)
-        check_config(config, schema)
-        return present(config, prompts)
-
-    return of
+    return lambda name: present(resolve({} if name == "embedded" else name))
 
 
 def test_page_counts_and_lists(results, tmp_path, monkeypatch):

@@ -28,18 +28,38 @@ def test_no_large_file_and_no_result_is_tracked(root):
             assert shipped or (root / name).stat().st_size <= 500_000, name
 
 
-def test_each_script_has_its_rule(root):
-    rules = "".join(path.read_text() for path in (root / "rules").glob("*.smk"))
-    names = set(re.findall(r"^rule (\w+):", rules, re.MULTILINE))
-    assert {path.stem for path in (root / "scripts").glob("*.py")} == names
-    for name in names:
-        body = re.search(rf"rule {name}:\n(.*?)(?=\n\n\n|\Z)", rules, re.DOTALL)[1]
-        assert body.lstrip().startswith('"""'), f"{name} does not say what it is for"
+#: Prints what Snakemake knows of each rule.
+RULES = """
+import json
+from pathlib import Path
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
+
+with SnakemakeApi(OutputSettings()) as api:
+    workflow = api.workflow(
+        resource_settings=ResourceSettings(cores=1),
+        config_settings=ConfigSettings(configfiles=[Path("config/smoke.yaml")]),
+        snakefile=Path("Snakefile"),
+    )._workflow
+    keys = ("docstring", "script", "log", "benchmark")
+    facts = {r.name: {k: str(getattr(r, k) or "") for k in keys} for r in workflow.rules}
+    for rule in workflow.rules:
+        facts[rule.name] |= {"params": list(rule.params.keys()), "local": workflow.is_local(rule)}
+print(json.dumps(facts))
+"""
+
+
+def test_each_script_has_its_rule(house, root):
+    rules = json.loads(house.run(sys.executable, "-c", RULES).stdout.splitlines()[-1])
+    rules.pop("all")
+    assert {path.stem for path in (root / "scripts").glob("*.py")} == set(rules)
+    for name, rule in rules.items():
+        assert rule["script"] == f"../scripts/{name}.py", f"{name} has another script"
+        assert rule["docstring"], f"{name} does not say what it is for"
         # A download is settled by its checksum, whatever the code that fetched it.
-        hashed = f'library("{name}")' in body or name.startswith("fetch_")
-        assert hashed, f"{name} does not hash its code"
-        assert "log:" in body, name
-        assert "benchmark:" in body or "localrule: True" in body, name
+        assert "library" in rule["params"] or name.startswith("fetch_"), f"{name} hashes no code"
+        assert rule["log"], name
+        assert rule["benchmark"] or rule["local"], name
 
 
 #: Print what each rule says of itself, as Snakemake parses it.
@@ -108,7 +128,7 @@ def test_snakemake_lint(house):
     ("code", "absent"),
     [
         (
-            "import mindgap.config, mindgap.digest, mindgap.data.sources, mindgap.report.summary",
+            "import mindgap.config.run, mindgap.digest, mindgap.data.sources, mindgap.report.summary",
             "torch transformers umap pandas sklearn matplotlib requests",
         ),
         ("import mindgap.gap.measures, mindgap.embed.store", "torch transformers umap matplotlib"),

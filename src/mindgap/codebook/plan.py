@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from mindgap.config import merge
+from mindgap.config import paths
+from mindgap.config.problems import nearest
+from mindgap.config.read import merge
+from mindgap.config.root import Config
 from mindgap.data.definitions import modalities
-from mindgap.runtime.errors import UserError
+from mindgap.runtime.errors import refuse
 
 ROLES = ("train", "test")
-_TASK = ("train", "test", "arrays", "variants", "seeds")  # what is no option of a training
+#: What a task says that is no option of a single training.
+_TASK = ("train", "test", "arrays", "variants", "seeds")
 
 
 @dataclass(frozen=True)
@@ -49,48 +54,47 @@ class Training:
         return self.options["paths"] != "continuous"
 
 
-def expand_codebooks(config: dict[str, Any]) -> dict[str, Training]:
-    """The codebooks of a run by name: one a selected task, variant and seed.
+def expand_codebooks(config: Config) -> dict[str, Training]:
+    """The codebooks of a run by name: one for each selected task, variant and seed.
 
     An option is taken from the variant, else from the task, else from the defaults.
     """
-    block, found = config["codebook"], {}
-    for task in config["select"]["codebooks"]:
-        own = merge(block["defaults"], block["tasks"][task])
-        _check(task, own, config)
-        for variant in own["variants"]:
+    block, found, problems = config.codebook, {}, []
+    for task in config.select.codebooks:
+        given = block.tasks[task].model_dump(exclude_unset=True)
+        own = merge(block.defaults.model_dump(), given)
+        problems += _problems(task, own, config)
+        sets, arrays = {role: own[role] for role in ROLES}, own.get("arrays", {})
+        for variant in filter(block.variants.__contains__, own["variants"]):
+            differs = block.variants[variant].model_dump(exclude_unset=True)
             for seed in own["seeds"]:
                 options = {k: v for k, v in own.items() if k not in _TASK}
-                options |= {**block["variants"][variant], "seed": seed}
-                if options["batch"] % options["processes"]:
-                    raise UserError(
-                        f"config: codebook.tasks.{task}: a batch of {options['batch']} does not "
-                        f"divide among {options['processes']} processes"
-                    )
+                options |= {**differs, "seed": seed}
                 name = f"{task}_{variant}_s{seed}"
-                sets = {role: own[role] for role in ROLES}
-                found[name] = Training(name, task, variant, sets, options, own.get("arrays", {}))
-    for other, plain in block["contrasts"]:
-        for variant in (other, plain):
-            if variant not in block["variants"]:
-                raise UserError(f"config: codebook.contrasts: no variant is called {variant!r}")
+                found[name] = Training(name, task, variant, sets, options, arrays)
+    refuse(problems)
     return found
 
 
-def _check(task: str, own: dict[str, Any], config: dict[str, Any]) -> None:
+def _problems(task: str, own: dict[str, Any], config: Config) -> Iterator[str]:
     where = f"config: codebook.tasks.{task}"
     for role in ROLES:
-        name = own.get(role)
-        if name not in config["datasets"]:
-            raise UserError(f"{where}.{role}: no data set is called {name!r}")
-        given = own.get("arrays", {}).get(role, {})
-        missing = set(own["modalities"]) - set(modalities(config["datasets"][name])) - set(given)
-        if missing:
-            raise UserError(f"{where}.{role}: {name!r} has no {' and no '.join(sorted(missing))}")
+        name = own[role]
+        if name not in config.datasets:
+            yield f"{where}.{role}: no data set is called {name!r}{nearest(name, config.datasets)}"
+            continue
+        there = {*modalities(config.datasets[name].given()), *own.get("arrays", {}).get(role, {})}
+        if missing := sorted(set(own["modalities"]) - there):
+            yield f"{where}.{role}: {name!r} has no {' and no '.join(missing)}"
     for variant in own["variants"]:
-        if variant not in config["codebook"]["variants"]:
-            known = ", ".join(config["codebook"]["variants"])
-            raise UserError(f"{where}.variants: {variant!r} is not defined (known: {known})")
+        if variant not in config.codebook.variants:
+            near = nearest(variant, config.codebook.variants)
+            yield f"{where}.variants: {variant!r} is not defined{near}"
+    if own["batch"] % own["processes"]:
+        yield (
+            f"{where}: a batch of {own['batch']} cannot be divided among {own['processes']} "
+            "processes"
+        )
 
 
 def codebook_sets(trainings: dict[str, Training]) -> list[str]:
@@ -100,7 +104,7 @@ def codebook_sets(trainings: dict[str, Training]) -> list[str]:
 
 def inputs_of(training: Training, run: str) -> dict[str, Any]:
     """Role -> pairs that a training reads, and the arrays of one's own."""
-    pairs = {role: f"results/{run}/pairs/{d}.parquet" for role, d in training.datasets.items()}
+    pairs = {role: paths.pairs(run, name) for role, name in training.datasets.items()}
     files = [path for one in training.arrays.values() for path in one.values()]
     return pairs | ({"arrays": files} if files else {})
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+from mindgap.config.cone import Initialisations
+from mindgap.config.problems import nearest
+from mindgap.config.root import Config
+from mindgap.data.definitions import modalities
 
 _INITIALISATIONS = "initialisations"
 #: Options that concern the embeddings, and those that concern what is measured on them.
@@ -30,24 +37,38 @@ MEASURING = [
 ]
 
 
-def initialisations(config: dict[str, Any], *keys: str) -> dict[str, Any]:
-    """Options of the initialisations, all or some; empty where the run leaves them out.
-
-    A rule is given those that concern it, so that a change re-runs no more.
-    """
-    if _INITIALISATIONS not in config["select"]["cone"]:
-        return {}
-    options = config["cone"][_INITIALISATIONS]
-    return {key: options[key] for key in keys} if keys else options
+def initialisations(config: Config) -> Initialisations | None:
+    """Options of the initialisations; None where the run leaves them out."""
+    chosen = _INITIALISATIONS in config.select.cone
+    return config.cone.initialisations if chosen else None
 
 
-def towers(config: dict[str, Any]) -> list[str]:
+def some_options(config: Config, keys: list[str]) -> dict[str, Any]:
+    """The options that concern one rule, so that a change of others does not re-run it."""
+    options = initialisations(config)
+    return options.model_dump(include=set(keys)) if options else {}
+
+
+def towers(config: Config) -> list[str]:
     """Architectures, the random network on rows of noise, and trained models of a run."""
     options = initialisations(config)
-    return [*options["models"], "mlp", *options["trained"]] if options else []
+    return [*options.models, "mlp", *options.trained] if options else []
 
 
-def cone_datasets(config: dict[str, Any]) -> dict[str, str]:
+def checkpoints(config: Config, tower: str) -> list[dict[str, Any]]:
+    """Checkpoints of a tower of trained weights: folders, or names on the hub."""
+    options = initialisations(config)
+    trained = options.trained.get(tower) if options else None
+    if trained is None:
+        return []
+    revision = trained.revision or "main"
+    return [
+        {"folder": name} if Path(name).is_dir() else {"checkpoint": name, "revision": revision}
+        for name in trained.checkpoints
+    ]
+
+
+def cone_datasets(config: Config) -> dict[str, str]:
     """Data sets that the towers embed, second drawings last -> the key that names each."""
     options = initialisations(config)
     if not options:
@@ -55,24 +76,41 @@ def cone_datasets(config: dict[str, Any]) -> dict[str, str]:
     where = f"cone.{_INITIALISATIONS}"
     drawings = {
         other: f"{where}.drawings.{name}"
-        for name, other in options["drawings"].items()
-        if name in options["datasets"]
+        for name, other in options.drawings.items()
+        if name in options.datasets
     }
-    return {name: f"{where}.datasets" for name in options["datasets"]} | drawings
+    return {name: f"{where}.datasets" for name in options.datasets} | drawings
 
 
-def tower_datasets(config: dict[str, Any], tower: str) -> list[str]:
+def cone_problems(config: Config) -> Iterator[str]:
+    """Sets that the towers cannot embed, and trained models whose names are taken."""
+    for name, key in cone_datasets(config).items():
+        if name not in config.datasets:
+            near = nearest(name, config.datasets)
+            yield f"config: {key} names {name!r}, which is not defined{near}"
+        elif not {"image", "text"} <= set(modalities(config.datasets[name].given())):
+            yield f"config: {key} names {name!r}, which has no pictures with captions"
+    options = initialisations(config)
+    for name in options.trained if options else ():
+        if name in (*options.models, "mlp"):
+            yield (
+                f"config: cone.{_INITIALISATIONS}.trained: {name!r} is the name of an "
+                "architecture; rename it"
+            )
+
+
+def tower_datasets(config: Config, tower: str) -> list[str]:
     """Data sets of one tower: none for noise alone, no second drawings for trained weights."""
     options = initialisations(config)
     if tower == "mlp":
         return []
-    others = options["drawings"].values() if tower in options["trained"] else []
+    others = options.drawings.values() if tower in options.trained else []
     return [name for name in cone_datasets(config) if name not in others]
 
 
-def cone_figures(config: dict[str, Any]) -> dict[str, list[str]]:
+def cone_figures(config: Config) -> dict[str, list[str]]:
     """Figures of a run -> the tables that each is drawn from."""
-    methods = initialisations(config).get("methods", [])
+    methods = config.cone.initialisations.methods
     figures = {
         _INITIALISATIONS: {
             "fig2a": ["histograms", "cone_summary"],
@@ -83,4 +121,4 @@ def cone_figures(config: dict[str, Any]) -> dict[str, list[str]]:
         "depth": {"fig2b": ["depth", "depth_points"], "blocks": ["depth"]},
         "theorems": {"theorems": ["growth", "variance"]},
     }
-    return {f: tables for name in config["select"]["cone"] for f, tables in figures[name].items()}
+    return {f: tables for name in config.select.cone for f, tables in figures[name].items()}

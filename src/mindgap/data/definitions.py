@@ -7,6 +7,9 @@ from typing import Any
 from mindgap.data.kinds import KINDS, Options
 from mindgap.data.sources import place_of, record_of
 
+#: Template of a labelled set that workflow/prompts.yaml does not know.
+TEMPLATE = "a photo of {a} {}."
+
 
 def modalities(definition: Options) -> tuple[str, ...]:
     """Columns of a data set that an encoder can embed, the media before the text."""
@@ -73,3 +76,9 @@ def describe(definition: Options) -> dict[str, Any]:
         "keep": definition.get("keep", kind.keep(definition)),
         "own_bar": kind.own_bar,
     }
+
+
+def class_prompts(definition: Options, prompts: dict[str, Any]) -> dict[str, Any]:
+    """Entry of workflow/prompts.yaml behind a labelled set, with the set's own template."""
+    known = prompts.get(definition["kind"], {"template": TEMPLATE})
+    return {**known, "template": definition.get("template", known["template"])}

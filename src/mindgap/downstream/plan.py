@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mindgap.config import paths
+from mindgap.config.expand import Model
+from mindgap.config.problems import nearest
+from mindgap.config.root import Config
+from mindgap.data.definitions import class_prompts
 from mindgap.data.sources import carried_places, record_of
-from mindgap.runtime.errors import UserError
-
-#: Template of a labelled set that workflow/prompts.yaml does not know.
-TEMPLATE = "a photo of {a} {}."
+from mindgap.runtime.errors import UserError, refuse
 
 
 @dataclass(frozen=True)
@@ -45,62 +47,80 @@ class Task:
 
     def inputs(self, run: str) -> dict[str, str]:
         """Role -> file that the task is measured on."""
-        folder = f"results/{run}/embeddings/{self.model}"
         files = {
-            "embeddings": f"{folder}/{self.dataset}.safetensors",
+            "embeddings": paths.embeddings(run, self.model, self.dataset),
             "labels": self.source["file"],
         }
         if self.templates is not None:
-            files["prompts"] = f"{folder}/{self.dataset}.prompts.safetensors"
-        if self.options.get("direction", "own") != "own":
-            files["direction"] = f"{folder}/{self.options['direction']}.safetensors"
+            files["prompts"] = paths.embeddings(run, self.model, f"{self.dataset}.prompts")
+        if self.options["direction"] != "own":
+            files["direction"] = paths.embeddings(run, self.model, self.options["direction"])
         return files
 
 
 def find_tasks(
-    config: dict[str, Any], group: str, models: Iterable[Any], prompts: dict[str, Any]
+    config: Config, group: str, models: Iterable[Model], prompts: dict[str, Any]
 ) -> dict[tuple[str, str], Task]:
     """(model, name) -> task, for each selected task (or audit) and each model that can answer it.
 
     A model can if it embeds the set in two modalities, of which the second is text; embeddings that
     somebody else made need labels, and serve as their own prompts.
     """
-    found = {}
-    models = list(models)
-    for name in config["select"][group]:
-        options = config["downstream"][group][name]
-        where = f"config: downstream.{group}.{name}"
-        _check_set(where, options["dataset"], config, models)
+    found, problems = {}, []
+    brought = {getattr(one, "dataset", None) for one in config.models.values()}
+    for name in getattr(config.select, group):
+        options = getattr(config.downstream, group)[name].model_dump()
+        where, dataset = f"config: downstream.{group}.{name}", options["dataset"]
+        if dataset not in {*config.datasets, *brought}:
+            near = nearest(dataset, config.datasets)
+            problems.append(f"{where}.dataset: no data set is called {dataset!r}{near}")
+            continue
         for model in models:
-            if model.modalities[1:] != ("text",) or options["dataset"] not in model.datasets:
+            if model.modalities[1:] != ("text",) or dataset not in model.datasets:
                 continue
-            own = options["prompts"] == "rows" and "labels" in model.options
-            if not model.embeds and (group == "audits" or not own):
-                continue
-            if options["direction"] not in ("own", *model.datasets):
-                raise UserError(
-                    f"{where}.direction: {model.name} does not embed {options['direction']!r}; "
-                    "name a set that it embeds, or own"
-                )
-            task = _task(where, name, options, model, config, prompts)
-            if group == "audits":
-                task = replace(task, options={**options, "labels": _labels(where, task, prompts)})
-            found[model.name, name] = task
+            try:
+                _check_answer(where, group, options, model)
+                task = _task(where, name, options, model, config, prompts)
+                if group == "audits":
+                    task = replace(
+                        task, options={**options, "labels": _labels(where, task, prompts)}
+                    )
+                found[model.name, name] = task
+            except UserError as error:
+                problems.append(str(error))
+    refuse(problems)
     return found
 
 
-def _check_set(where: str, dataset: str, config: dict[str, Any], models: list[Any]) -> None:
-    brought = {one.get("dataset", "own") for one in config["models"].values() if "kind" in one}
-    if dataset not in config["datasets"] and dataset not in brought:
-        raise UserError(f"{where}.dataset: no data set is called {dataset!r}")
+def _check_answer(where: str, group: str, options: dict[str, Any], model: Model) -> None:
+    """Refuse a task about embeddings that lack what it needs."""
+    if options["direction"] not in ("own", *model.datasets):
+        raise UserError(
+            f"{where}.direction: {model.name} does not embed {options['direction']!r}; name a set "
+            "that it embeds, or own"
+        )
+    if model.embeds:
+        return
+    if group == "audits":
+        raise UserError(f"{where}: an audit embeds its labels, which {model.name} cannot do")
+    if options["prompts"] != "rows":
+        raise UserError(
+            f"{where}.prompts: {model.name} brings its embeddings and cannot embed prompts; set "
+            "prompts: rows, where the text of an item is the prompt of its class"
+        )
+    if "labels" not in model.options:
+        raise UserError(
+            f"{where}: the set {options['dataset']!r} has no labels; add labels to "
+            f"models.{model.name}, or take the task out of select.{group}"
+        )
 
 
 def _task(
     where: str,
     name: str,
     options: dict[str, Any],
-    model: Any,
-    config: dict[str, Any],
+    model: Model,
+    config: Config,
     prompts: dict[str, Any],
 ) -> Task:
     dataset = options["dataset"]
@@ -108,10 +128,9 @@ def _task(
     if not model.embeds:
         own = {key: model.options.get(key) for key in ("labels", "classes", "groups")}
         return Task(*key, {**own, "file": label_file(model.options)}, None)
-    definition = config["datasets"][dataset]
-    known = prompts.get(definition["kind"], {"template": TEMPLATE})
-    usual = {**known, "template": definition.get("template", known["template"])}
-    pairs = f"results/{config['run']}/pairs/{dataset}.parquet"
+    definition = config.datasets[dataset].given()
+    usual = class_prompts(definition, prompts)
+    pairs = paths.pairs(config.run, dataset)
     names = {k: usual[k] for k in ("classes", "folders", "races", "genders") if k in usual}
     source = {"pairs": pairs, "prompts": names, "file": pairs, "kind": definition["kind"]}
     if options["prompts"] == "rows":
@@ -137,7 +156,7 @@ def _templates(where: str, wanted: str | list[str], usual: dict[str, Any]) -> tu
 def _labels(where: str, task: Task, prompts: dict[str, Any]) -> dict[str, list[str]]:
     """Labels that belong to nobody, by category: the task's own, or those that the kind knows."""
     if task.templates is None:
-        raise UserError(f"{where}.prompts: the texts of the items say nothing of further labels")
+        raise UserError(f"{where}.prompts: rows have no prompts for further labels; give templates")
     wanted, known = task.options["labels"], prompts.get(task.source["kind"], {})
     if isinstance(wanted, str) and not isinstance(known.get(wanted), dict):
         raise UserError(
@@ -171,9 +190,9 @@ def wanted_prompts(tasks: Iterable[Task]) -> dict[tuple[str, str], dict[str, Any
     return wanted
 
 
-def find_pairs(config: dict[str, Any], models: Iterable[Any]) -> list[tuple[str, str]]:
+def find_pairs(config: Config, models: Iterable[Model]) -> list[tuple[str, str]]:
     """(model, set) whose retrieval is shifted and whose methods are compared."""
-    chosen = config["downstream"]["datasets"]
+    chosen = config.downstream.datasets
     return [
         (model.name, dataset)
         for model in models
@@ -221,7 +240,7 @@ class Plan:
 
     @classmethod
     def of(
-        cls, config: dict[str, Any], models: Iterable[Any], trainings: dict, prompts: dict[str, Any]
+        cls, config: Config, models: Iterable[Model], trainings: dict, prompts: dict[str, Any]
     ) -> Plan:
         """Expand a checked configuration."""
         models = list(models)
@@ -247,7 +266,7 @@ class Plan:
         task = self._first(model, dataset)
         if task:
             return {role: file for role, file in task.inputs(run).items() if role != "direction"}
-        return {"embeddings": f"results/{run}/embeddings/{model}/{dataset}.safetensors"}
+        return {"embeddings": paths.embeddings(run, model, dataset)}
 
     def parts(self, run: str) -> dict[str, list[str]]:
         """Table of the chapter -> the parts that it is put together from."""
@@ -257,10 +276,7 @@ class Plan:
             **dict.fromkeys(("retrieval", "methods", "mixed"), (self.pairs, "pairs")),
         }
         return {
-            table: [
-                f"results/{run}/downstream/parts/{kind}/{model}/{name}.{table}.csv"
-                for model, name in keys
-            ]
+            table: [paths.downstream_part(run, kind, *key, table) for key in keys]
             for table, (keys, kind) in places.items()
             if keys
         }

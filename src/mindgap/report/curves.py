@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from mindgap.config.paths import landscape
 from mindgap.downstream.published import (
     published_drops,
     published_intervals,
@@ -15,7 +16,7 @@ from mindgap.downstream.published import (
 )
 from mindgap.report.mutations import SIZES, Mutation
 from mindgap.report.parts import CodebookEffects, Parts, Summary, TrainEffects, each_size, scaled
-from mindgap.report.present import BEHIND, LANDSCAPES, curve_table, curves_of
+from mindgap.report.present import BEHIND, LANDSCAPES, curves_of
 from mindgap.report.tables import Present, Tables
 from mindgap.shift import spheres
 from mindgap.shift.tables import minima_table, trend_table
@@ -50,7 +51,7 @@ class Landscape:
 
     def __init__(self, model: str, dataset: str, tables: Tables):
         self.model, self.dataset, self.tables = model, dataset, tables
-        self.parts = (curve_table(model, dataset),)
+        self.parts = (landscape(model, dataset),)
 
     def remake(self, parts: Parts) -> Parts:
         """All minima and trends of the run, those of this curve new."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
+import logging
 import math
-import re
 import statistics
 import sys
 from collections import defaultdict
@@ -13,16 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mindgap.config import expand_models, leave_out, merge, read_yaml
+from mindgap.config import merge, read_yaml
+from mindgap.config.read import read_config
+from mindgap.config.run import Run
 from mindgap.data.definitions import describe, modalities, sources
-from mindgap.data.kinds import snapshot_name
-from mindgap.data.sources import (
-    carried_places,
-    checkpoint_folder,
-    place_of,
-    shipped_file,
-)
-from mindgap.wanted import wanted_sets
+from mindgap.data.sources import carried_places, place_of, shipped_file
+from mindgap.runtime.errors import UserError
 
 #: Sizes of embeddings that no earlier run has made: float32 of this many dimensions.
 DIMENSIONS = 512
@@ -39,26 +35,30 @@ class Job:
     wildcards: dict[str, str]
 
 
-def read_jobs(text: str) -> list[Job]:
-    """Jobs that a dry run of Snakemake announces, without those that only collect."""
+def dry_run(options: list[str]) -> list[Job]:
+    """Jobs that Snakemake would start with some options of its command line."""
+    from snakemake.cli import args_to_api, parse_args
+    from snakemake.logging import logger
+    from snakemake_interface_logger_plugins.common import LogEvent
+
     jobs = []
-    for block in re.split(r"^(?=(?:local)?rule \w+:$)", text, flags=re.MULTILINE)[1:]:
-        rule = re.match(r"(?:local)?rule (\w+):", block)[1]
-        if rule == "all":
-            continue
-        line = re.search(r"^    wildcards: (.*)$", block, re.MULTILINE)
-        pairs = (pair.partition("=") for pair in line[1].split(", ")) if line else ()
-        jobs.append(Job(rule, {key: value for key, _, value in pairs}))
+
+    def take(record: logging.LogRecord) -> bool:
+        if getattr(record, "event", None) == LogEvent.JOB_INFO and record.rule_name != "all":
+            jobs.append(Job(record.rule_name, dict(record.wildcards or {})))
+        return record.levelno >= logging.ERROR
+
+    logger.addFilter(take)
+    parser, given = parse_args([*options, "--dry-run"])
+    if not args_to_api(given, parser):
+        sys.exit(1)
     return jobs
 
 
-def list_downloads(config: dict[str, Any], table: dict[str, Any]) -> list[dict[str, Any]]:
+def list_downloads(run: Run, table: dict[str, Any]) -> list[dict[str, Any]]:
     """Every file that the run needs from elsewhere: where it stands, how large, on what terms."""
-    wanted = [place for name in wanted_sets(config) for place in sources(config["datasets"][name])]
-    for name in config["select"]["models"]:
-        wanted += carried_places(config["models"][name])
     rows = []
-    for source, name in dict.fromkeys(wanted):
+    for source, name in run.places:
         file = table[source]["files"][name]
         shipped, there = shipped_file(source, name), Path(place_of(source, name)).exists()
         free = table[source]["address"] or file.get("url")
@@ -77,17 +77,14 @@ def list_downloads(config: dict[str, Any], table: dict[str, Any]) -> list[dict[s
                 "obtain": None if free else table[source]["obtain"],
             }
         )
-    hub = {}
-    for name in wanted_sets(config):
-        options = config["datasets"][name]
-        if options["kind"] == "huggingface" and "name" in options:
-            file = f"hub: {options['name']}@{options['revision']}"
-            hub[file] = f"data/hub/{snapshot_name(options)}.json"
-    for model in expand_models(config):
-        if "checkpoint" in model.options:
-            checkpoint, revision = model.options["checkpoint"], model.options["revision"]
-            folder = checkpoint_folder(checkpoint, revision)
-            hub[f"hub: {checkpoint}@{revision}"] = f"data/models/{folder}/manifest.json"
+    hub = {
+        f"hub: {wanted['name']}@{wanted['revision']}": f"data/hub/{name}.json"
+        for name, wanted in run.snapshots.items()
+    }
+    hub |= {
+        f"hub: {options['checkpoint']}@{options['revision']}": manifest
+        for manifest, options in run.checkpoints.items()
+    }
     rows += [
         {
             "file": file,
@@ -172,22 +169,18 @@ def _guess(past: list[tuple[str, float, int | None]], count: int | None) -> floa
 
 
 def list_storage(
-    config: dict[str, Any],
-    table: dict[str, Any],
-    items: dict[str, int | None],
-    jobs: Iterable[Job],
+    run: Run, table: dict[str, Any], items: dict[str, int | None], jobs: Iterable[Job]
 ) -> dict[str, int | None]:
     """Kind of artifact -> bytes that the pending jobs would write; None where nobody knows."""
     pending = {(job.rule, job.wildcards.get("dataset")) for job in jobs}
-    datasets = config["datasets"]
     pairs = [
-        _pairs_bytes(datasets[name], table, items[name])
-        for name in wanted_sets(config)
+        _pairs_bytes(definition, table, items[name])
+        for name, definition in run.sets.items()
         if ("build_pairs", name) in pending
     ]
     embeddings = [
-        _embeddings_bytes(model.options, datasets.get(name), table, items.get(name))
-        for model in expand_models(config)
+        _embeddings_bytes(model.options, run.sets.get(name), table, items.get(name))
+        for model in run.models.values()
         for name in model.datasets
         if any(d == name and "embed" in rule for rule, d in pending)
     ]
@@ -227,15 +220,14 @@ def _embeddings_bytes(
     return items * (len(modalities(definition)) - 1 + captions) * 4 * DIMENSIONS
 
 
-def write_plan(text: str, config: dict[str, Any], table: dict[str, Any], results: Path) -> str:
-    """The plan of a run for people, from the text of its dry run."""
-    jobs, run = read_jobs(text), config["run"]
+def write_plan(jobs: list[Job], run: Run, table: dict[str, Any], results: Path) -> str:
+    """The plan of a run for people, from the jobs that it would start."""
     items = {
-        name: count_items(config["datasets"][name], table, results / run / f"pairs/{name}.parquet")
-        for name in wanted_sets(config)
+        name: count_items(definition, table, results / run.name / f"pairs/{name}.parquet")
+        for name, definition in run.sets.items()
     }
-    lines = [f"run {run}: {len(jobs)} jobs", "", "DOWNLOAD"]
-    rows = list_downloads(config, table)
+    lines = [f"run {run.name}: {len(jobs)} jobs", "", "DOWNLOAD"]
+    rows = list_downloads(run, table)
     for row in rows:
         terms = f"{row['state']}; {row['licence']}"
         lines.append(f"  {human(row['bytes']):>9}  {row['file']}  ({terms})")
@@ -264,7 +256,7 @@ def write_plan(text: str, config: dict[str, Any], table: dict[str, Any], results
         lines.append("             (nothing was timed here yet; the run `smoke` times most rules)")
     lines += ["", "STORE"]
     stored = {"downloads": sum(size or 0 for size in sizes)}
-    stored |= list_storage(config, table, items, jobs)
+    stored |= list_storage(run, table, items, jobs)
     lines += [f"  {human(size):>9}  {what}" for what, size in stored.items()]
     return "\n".join(lines)
 
@@ -293,8 +285,16 @@ def _rows(pairs: Path) -> int:
     return pq.read_metadata(pairs).num_rows
 
 
+def main(overlay: str, *options: str) -> None:
+    """Print the plan of a config file; further options are Snakemake's."""
+    try:
+        given = merge(read_yaml("config/default.yaml"), read_config(overlay))
+        run = Run.resolve(given, read_yaml("workflow/prompts.yaml"))
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    jobs = dry_run(["--configfile", overlay, *options])
+    print(write_plan(jobs, run, read_yaml("workflow/sources.yaml"), Path("results")))
+
+
 if __name__ == "__main__":
-    overlay = sys.argv[1]
-    merged = merge(read_yaml("config/default.yaml"), read_yaml(overlay) or {})
-    leave_out(merged)
-    print(write_plan(sys.stdin.read(), merged, read_yaml("workflow/sources.yaml"), Path("results")))
+    main(*sys.argv[1:])

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from mindgap.config import encoder_options
+from mindgap.config import paths
+from mindgap.config.expand import encoder_options
+from mindgap.config.models import EncoderModel
+from mindgap.config.problems import nearest
+from mindgap.config.root import Config
+from mindgap.data.definitions import class_prompts
 from mindgap.data.sources import manifest
-from mindgap.runtime.errors import UserError
+from mindgap.runtime.errors import UserError, refuse
 
 
 @dataclass(frozen=True)
@@ -45,64 +50,73 @@ class Training:
         return {role: self.options[role] for role in roles if self.options.get(role)}
 
 
-def expand_trainings(config: dict[str, Any]) -> dict[str, Training]:
+def expand_trainings(config: Config) -> dict[str, Training]:
     """The trainings of a run by name, those first that others start from.
 
-    A definition has one training a seed and a value of the option that it varies. A `start` is the
-    name of a training, or of a definition, and then of its training of the same seed, or of an
-    encoder under `models`.
+    A definition has one training for each seed and each value of the option that it varies. A
+    `start` is the name of a training, or of a definition, and then of its training of the same
+    seed, or of an encoder under `models`.
     """
-    block = config["train"]
-    found: dict[str, Training] = {}
-    for definition in config["select"]["trainings"]:
-        options = {**block["defaults"], **block["trainings"][definition]}
+    defaults, found, problems = config.train.defaults.model_dump(), {}, []
+    for definition in config.select.trainings:
+        given = config.train.trainings[definition].model_dump(exclude_unset=True)
+        options = {**defaults, **given}
         vary = options.pop("vary", {})
         start = options.pop("start", None)
         for seed, *values in product(options.pop("seeds"), *vary.values()):
             name = "_".join([definition, *map(_word, values), f"s{seed}"])
             own = {**options, **dict(zip(vary, values, strict=True)), "seed": seed}
             found[name] = Training(name, definition, own, start)
-    found = {name: _resolve(one, found, config["models"]) for name, one in found.items()}
+    found = {name: _resolve(one, found, config.models) for name, one in found.items()}
     for one in found.values():
-        _check(one, config, found)
+        problems += _problems(one, config, found)
+    refuse(problems)
     return found
 
 
 def _resolve(one: Training, found: dict[str, Training], models: dict[str, Any]) -> Training:
+    """A training with its start: another training, or the options of an encoder."""
     if one.start is None or one.start in found:
         return one
     same = f"{one.start}_s{one.options['seed']}"
     if same in found:
         return replace(one, start=same)
-    encoders = [name for name, model in models.items() if model["kind"] == "encoder"]
-    if one.start not in encoders:
-        raise UserError(
-            f"config: train.trainings.{one.definition}.start: {one.start!r} is no training of this "
-            f"run, {same!r} neither (it has: {', '.join(found)}), and no encoder under models "
-            f"(there are: {', '.join(encoders) or 'none'})"
-        )
-    return replace(one, start=None, checkpoint=encoder_options(one.start, models[one.start]))
+    if isinstance(encoder := models.get(one.start), EncoderModel):
+        return replace(one, start=None, checkpoint=encoder_options(encoder))
+    return one
 
 
-def _check(one: Training, config: dict[str, Any], found: dict[str, Training]) -> None:
-    where = f"config: train.trainings.{one.definition}"
-    for role, name in one.datasets.items():
-        if name not in config["datasets"]:
-            raise UserError(f"{where}.{role}: no data set is called {name!r}")
-    models = config["train"]["models"]
-    if one.start is one.checkpoint is None and one.options["model"] not in models:
-        known = ", ".join(models)
-        raise UserError(f"{where}.model: {one.options['model']!r} is not defined (known: {known})")
-    if one.options["batch"] % one.options["processes"]:
-        raise UserError(
-            f"{where}: a batch does not divide among {one.options['processes']} processes"
+def _problems(one: Training, config: Config, found: dict[str, Training]) -> Iterator[str]:
+    where, options = f"config: train.trainings.{one.definition}", one.options
+    for role in ("train", "test", "zero_shot"):
+        name = options[role]
+        if name is None and role != "zero_shot":
+            yield f"{where}: the key {role!r} is missing, here and in train.defaults"
+        elif name is not None and name not in config.datasets:
+            near = nearest(name, config.datasets)
+            yield f"{where}.{role}: no data set is called {name!r}{near}"
+    if one.start is one.checkpoint is None and options["model"] not in config.train.models:
+        near = nearest(options["model"], config.train.models)
+        yield f"{where}.model: {options['model']!r} is not defined in train.models{near}"
+    if options["batch"] % options["processes"]:
+        yield (
+            f"{where}: a batch of {options['batch']} cannot be divided among "
+            f"{options['processes']} processes"
         )
     seen, at = {one.name}, one.start
-    while at is not None:
+    while at in found:
         if at in seen:
-            raise UserError(f"{where}.start: {one.name} starts from itself")
+            yield f"{where}.start: {one.name} starts from itself"
+            return
         seen.add(at)
         at = found[at].start
+    if at is not None:
+        encoders = [name for name, m in config.models.items() if isinstance(m, EncoderModel)]
+        yield (
+            f"{where}.start: {at!r} is neither a training of this run (it has: "
+            f"{', '.join(found)}) nor an encoder under models (there are: "
+            f"{', '.join(encoders) or 'none'})"
+        )
 
 
 def _word(value: Any) -> str:
@@ -116,14 +130,13 @@ def needed_sets(trainings: dict[str, Training]) -> list[str]:
 
 def outputs_of(name: str, run: str) -> list[str]:
     """Files of a training's checkpoint that the workflow goes by."""
-    folder = f"results/{run}/checkpoints/{name}"
-    return [f"{folder}/{file}" for file in ("config.json", "model.safetensors", "training.json")]
+    return [f"{paths.checkpoint(run, name)}/{file}" for file in paths.CHECKPOINT]
 
 
 def inputs_of(training: Training, run: str) -> dict[str, Any]:
     """Role -> pairs that a training reads, and the files of the checkpoint that it starts from."""
     inputs: dict[str, Any] = {
-        role: f"results/{run}/pairs/{d}.parquet" for role, d in training.datasets.items()
+        role: paths.pairs(run, name) for role, name in training.datasets.items()
     }
     if training.start:
         inputs["start"] = outputs_of(training.start, run)
@@ -138,39 +151,33 @@ def checkpoint_of(options: dict[str, Any]) -> list[str]:
         return [manifest(options)]
     folder = Path(options["folder"])
     if not (folder / "config.json").exists():
-        raise UserError(f"{folder} is no checkpoint folder: it has no config.json")
+        raise UserError(f"{folder} is not a checkpoint folder: it has no config.json")
     return sorted(str(p) for p in folder.iterdir() if p.is_file())
 
 
 def zero_shot_prompts(
-    training: Training, config: dict[str, Any], prompts: dict[str, Any]
+    training: Training, config: Config, prompts: dict[str, Any]
 ) -> dict[str, Any] | None:
     """Template of the class prompts of a training's zero-shot set; None where it has none."""
-    name = training.options.get("zero_shot")
-    if not name:
-        return None
-    own = config["datasets"][name]
-    usual = prompts.get(own["kind"], {"template": "a photo of {a} {}."})
-    return {**usual, "template": own.get("template", usual["template"])}
+    name = training.options["zero_shot"]
+    return class_prompts(config.datasets[name].given(), prompts) if name else None
 
 
-def check_models(models: Iterable[Any], trainings: dict[str, Training]) -> None:
-    """Refuse a model without its training, and a training without its checkpoint to start from."""
-    for one in trainings.values():
-        if one.checkpoint:
-            checkpoint_of(one.checkpoint)
+def model_problems(models: Iterable[Any], trainings: dict[str, Training]) -> Iterator[str]:
+    """Models without their training, and those that no checkpoint can hold."""
     for model in models:
+        name = model.options.get("training")
         if model.kind != "trained":
             continue
-        name = model.options["training"]
+        where = f"config: models.{model.name}.training"
         if name not in trainings:
             known = ", ".join(trainings) or "none"
-            raise UserError(
-                f"config: models.{model.name}.training: this run trains no {name!r} (it trains: "
-                f"{known}); add it to select.trainings or take the model out of select.models"
+            yield (
+                f"{where}: this run trains no {name!r} (it trains: {known}); add it to "
+                "select.trainings or take the model out of select.models"
             )
-        if trainings[name].options["amend"] == "centre":
-            raise UserError(
-                f"config: models.{model.name}.training: the rows of {name!r} are centred after the "
-                "towers, which a checkpoint cannot hold; take a plain or a turned one"
+        elif trainings[name].options["amend"] == "centre":
+            yield (
+                f"{where}: {name!r} centres its rows after the towers, which a checkpoint cannot "
+                "hold; choose a training with amend: none or procrustes"
             )
