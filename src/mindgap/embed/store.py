@@ -65,32 +65,42 @@ class Embeddings:
 
 def check_rows(rows: np.ndarray, name: str) -> None:
     """Refuse rows that no measure can use: wrong shape, too few, not finite, zero."""
+    check_shape(rows, name)
+    check_values(rows, name)
+
+
+def check_shape(rows: np.ndarray, name: str, least: int = 2) -> None:
+    """Refuse an array that is not of shape (n, d), with n >= `least` and d >= 1."""
     if rows.ndim != 2:
         raise UserError(
             f"{name}: an array of shape {rows.shape}, but embeddings have the shape (n, d): "
-            "one row an item"
+            "one row per item"
         )
     if len(rows) == 0 or rows.shape[1] == 0:
         raise UserError(f"{name}: an empty array of shape {rows.shape}; give two rows or more")
-    if len(rows) == 1:
+    if len(rows) < least:
         raise UserError(f"{name}: one row only; the gap needs at least two pairs")
+
+
+def check_values(rows: np.ndarray, name: str, first: int = 0) -> None:
+    """Refuse rows with NaN or infinity, and zero rows; row 0 is called `first`."""
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
         raise UserError(
-            f"{name}: NaN or infinity in {_these(~finite)}; remove those pairs from both "
+            f"{name}: NaN or infinity in {_these(~finite, first)}; remove those pairs from both "
             "modalities or embed them again"
         )
     zero = ~rows.any(axis=1)
     if zero.any():
         raise UserError(
-            f"{name}: {_these(zero)} all zero and cannot be normalised; remove those pairs from "
-            "both modalities or embed them again"
+            f"{name}: {_these(zero, first)} all zero and cannot be normalised; remove those pairs "
+            "from both modalities or embed them again"
         )
 
 
-def _these(mask: np.ndarray) -> str:
+def _these(mask: np.ndarray, first: int = 0) -> str:
     """Name the first rows of a mask: "row 3", "rows 3, 5 and 2 more"."""
-    where = np.flatnonzero(mask)
+    where = np.flatnonzero(mask) + first
     if len(where) == 1:
         return f"row {where[0]}"
     more = f" and {len(where) - 3} more" if len(where) > 3 else ""
