@@ -125,7 +125,9 @@ def _read(files: list[str]) -> dict[str, Any]:
     usual = ("image", "text")
     given = [file.partition("=") if "=" in file else ("", "=", file) for file in files]
     if len(given) > len(usual) and not all(name for name, _, _ in given):
-        raise UserError("with more than two files give each a name: image=a.npy text=b.npy audio=c.npy")
+        raise UserError(
+            "with more than two files give each a name: image=a.npy text=b.npy audio=c.npy"
+        )
     rows = {}
     for place, (name, _, file) in enumerate(given):
         name = name or usual[place]

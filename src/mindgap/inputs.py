@@ -51,7 +51,9 @@ def named_rows(first: Any, second: Any = None) -> dict[str, np.ndarray]:
     lengths = {name: len(value) for name, value in rows.items()}
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{name} {n}" for name, n in lengths.items())
-        raise UserError(f"different numbers of rows ({counts}); row i of each must be the same item")
+        raise UserError(
+            f"different numbers of rows ({counts}); row i of each must be the same item"
+        )
     widths = {name: value.shape[1] for name, value in rows.items()}
     if len(set(widths.values())) > 1:
         sizes = ", ".join(f"{name} {d}" for name, d in widths.items())

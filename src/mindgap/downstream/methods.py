@@ -158,7 +158,9 @@ def find_method(name: str, dimension: int) -> Fit:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UserError(f"unknown method {name!r}{hint} (known: {', '.join(METHODS)}, drop_K)")
     if not 0 < int(count) < dimension:
-        raise UserError(f"{name}: K must be between 1 and {dimension - 1}, one less than all dimensions")
+        raise UserError(
+            f"{name}: K must be between 1 and {dimension - 1}, one less than all dimensions"
+        )
     return partial(fit_dropping, dimensions=int(count))
 
 
