@@ -1,4 +1,4 @@
-"""A fitted way of changing the gap, to be applied to rows anywhere: one map per modality, one file."""
+"""A fitted way of changing the gap, saved as one file and applied to rows anywhere."""
 
 from __future__ import annotations
 
@@ -167,8 +167,8 @@ def fit(
     >>> rng = np.random.default_rng(0)
     >>> shared = rng.standard_normal((100, 16))
     >>> moved = fit("centring", shared + 2, shared - 2)
-    >>> gap = moved.transform(shared + 2, "image").mean(0) - moved.transform(shared - 2, "text").mean(0)
-    >>> bool(np.linalg.norm(gap) < 0.1)
+    >>> image, text = moved.transform(shared + 2, "image"), moved.transform(shared - 2, "text")
+    >>> bool(np.linalg.norm(image.mean(axis=0) - text.mean(axis=0)) < 0.1)
     True
     """
     return ModalityMap(method, modalities=modalities, renormalise=renormalise).fit(x, y)

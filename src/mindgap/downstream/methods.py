@@ -158,17 +158,14 @@ def find_method(name: str, dimension: int) -> Fit:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UserError(f"unknown method {name!r}{hint} (known: {', '.join(METHODS)}, drop_K)")
     if not 0 < int(count) < dimension:
-        raise UserError(
-            f"{name}: K must be between 1 and {dimension - 1}, one less than all dimensions"
-        )
+        raise UserError(f"{name}: of {dimension} dimensions 1 to {dimension - 1} can be dropped")
     return partial(fit_dropping, dimensions=int(count))
 
 
 def all_methods(drop: list[int], dimension: int) -> dict[str, Fit]:
-    """Methods by name, with one for each number of dimensions in `drop` that is below all of them."""
-    names = [*METHODS, *(f"drop_{k}" for k in drop if k < dimension)]
-    names.append(names.pop(names.index("whitening")))
-    return {name: find_method(name, dimension) for name in names}
+    """Methods by name, and one for each number of dimensions in `drop` that leaves some."""
+    dropping = [f"drop_{k}" for k in drop if k < dimension]
+    return METHODS | {name: find_method(name, dimension) for name in dropping}
 
 
 #: Methods that need no matched pairs, so that class prompts alone can stand for the texts.
