@@ -48,6 +48,35 @@ def measure(
 
 
 @app.command()
+def compare(
+    files: Annotated[list[str], typer.Argument(help=f"Two files: {FILES}")],
+    labels: Annotated[
+        str | None, typer.Option(help="Class of each row, for zero-shot classification.")
+    ] = None,
+    text_share: Annotated[
+        float, typer.Option(help="Share of a mixed corpus that shows its second modality.")
+    ] = 0.5,
+    calibration: Annotated[float, typer.Option(help="Share of pairs to fit on.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Seed of split, corpus and resamples.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Try every fix on held-out pairs, and say which to take for which use.
+
+    mindgap compare image.npy text.npy --text-share 0.3
+    """
+    from mindgap.api.fixes import compare_fixes
+    from mindgap.embed.arrays import read_array
+
+    known = None if labels is None else read_array(labels)
+    options = {"text_share": text_share, "calibration": calibration, "seed": seed}
+    fixes = compare_fixes(_read(files), labels=known, **options)
+    if as_json:
+        _print_json({"decision": fixes.decide(), "fixes": fixes.rows})
+    else:
+        print(fixes)
+
+
+@app.command()
 def fit(
     method: Annotated[str, typer.Argument(help="centring, procrustes, ...; see mindgap methods.")],
     files: Annotated[list[str], typer.Argument(help=f"Two files: {FILES}")],

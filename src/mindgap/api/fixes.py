@@ -35,7 +35,8 @@ class Fixes:
     rows
         One row per method, variant and use: `method`, `changes` (rows or scores), `renormalised`,
         `use`, `measure`, `estimate` with its interval `low` to `high`, `difference` from leaving
-        the rows alone with its interval, `fitted`: the estimate on the items that the method was
+        the rows alone with its interval and `sure`, a lower bound that holds for all methods at
+        once, `fitted`: the estimate on the items that the method was
         fit on, and `queries`.
     modalities
         Names of the two modalities.
@@ -59,9 +60,9 @@ class Fixes:
         """Uses that were tried: retrieval both ways, the mixed corpus, zero-shot."""
         return list(dict.fromkeys(row["use"] for row in self.rows))
 
-    def best(self, use: str) -> dict[str, Any]:
-        """The row with the highest held-out estimate for a use."""
-        rows = [row for row in self.rows if row["use"] == use]
+    def best(self, use: str, changes: str | None = None) -> dict[str, Any]:
+        """The row with the highest held-out estimate for a use; of fixes of rows or scores alone."""
+        rows = [r for r in self.rows if r["use"] == use and changes in (None, r["changes"])]
         if not rows:
             raise UserError(f"unknown use {use!r} (tried: {', '.join(self.uses)})")
         return max(rows, key=lambda row: row["estimate"])
@@ -83,24 +84,30 @@ class Fixes:
         for use in self.uses:
             row, plain = self.best(use), self.find("none", use)
             what = use.replace("a to b", f"{a} to {b}").replace("b to a", f"{b} to {a}")
-            said = f"{what}: {row['measure']} {plain['estimate']:.3f} as it is"
-            if row["low_difference"] <= 0:
-                lines.append(f"{said}; no fix is surely better")
+            lines.append(f"{what}: {row['measure']} {plain['estimate']:.3f} as it is")
+            if row["sure"] <= 0:
+                lines[-1] += "; no fix is surely better"
                 continue
-            lines.append(
-                f"{said}, {row['estimate']:.3f} [{row['low']:.3f}, {row['high']:.3f}] with {_name(row)}"
-            )
-            if use in ("mixed corpus", "zero-shot"):
-                lines += [f"  price: {text}" for text in self._price(row)]
-            if row["fitted"] - row["estimate"] > BY_HEART and row["fitted"] > row["high"]:
-                lines.append(
-                    f"  learnt by heart: {row['fitted']:.3f} on the items that it was fit on; "
-                    "more pairs would help"
-                )
-            if row["changes"] == "rows":
-                again = "" if row["renormalised"] else " --no-renormalise"
-                lines.append(f"  mindgap fit {row['method']} {a}.npy {b}.npy{again}")
+            lines += self._advise(row)
+            if row["changes"] == "scores" and self.best(use, "rows")["sure"] > 0:
+                lines += self._advise(self.best(use, "rows"))
         return lines
+
+    def _advise(self, row: dict[str, Any]) -> Iterator[str]:
+        """What one fix brings, what it costs, and how to apply it."""
+        interval = f"[{row['low']:.3f}, {row['high']:.3f}]"
+        yield f"  {row['estimate']:.3f} {interval} with {_name(row)} ({row['changes']})"
+        if not row["use"].startswith("retrieval"):
+            yield from self._price(row)
+        if row["fitted"] - row["estimate"] > BY_HEART and row["fitted"] > row["high"]:
+            yield (
+                f"    learnt by heart: {row['fitted']:.3f} on the items that it was fit on; "
+                "more pairs would help"
+            )
+        if row["changes"] == "rows":
+            a, b = self.modalities
+            again = "" if row["renormalised"] else " --no-renormalise"
+            yield f"    mindgap fit {row['method']} {a}.npy {b}.npy{again}"
 
     def _price(self, row: dict[str, Any]) -> Iterator[str]:
         """What a fix costs in retrieval across modalities."""
@@ -113,7 +120,7 @@ class Fixes:
                     way = use.removeprefix("retrieval ")
                     a, b = self.modalities
                     way = f"{a} to {b}" if way == "a to b" else f"{b} to {a}"
-                    yield f"R@1 {way} {change} {interval}"
+                    yield f"    price: R@1 {way} {change} {interval}"
 
     def plot(self, use: str = "mixed corpus", ax: Any = None) -> Any:
         """Draw the estimates for one use with their intervals, best first; returns the axes."""
@@ -205,23 +212,16 @@ def compare_fixes(
         tries[name, "scores", True] = {
             use: (values, float("nan")) for use, values in _uses(found).items()
         }
-    plain = tries["none", "rows", True]
-    out = [
-        {
-            "method": name,
-            "changes": changes,
-            "renormalised": renormalised,
-            "use": use,
-            "measure": _MEASURES[use],
-            **_estimate(values, plain[use][0], confidence, seed),
-            "fitted": fitted,
-            "queries": len(values),
-            "n_fit": len(fit_on),
-            "n_test": len(held),
-        }
-        for (name, changes, renormalised), found in tries.items()
-        for use, (values, fitted) in found.items()
-    ]
+    out = []
+    for use in tries["none", "rows", True]:
+        given = {key: found[use] for key, found in tries.items() if use in found}
+        estimates = _estimate([values for values, _ in given.values()], confidence, seed)
+        for (key, (values, fitted)), estimate in zip(given.items(), estimates, strict=True):
+            name, changes, renormalised = key
+            facts = {"method": name, "changes": changes, "renormalised": renormalised}
+            facts |= {"use": use, "measure": _MEASURES[use], **estimate, "fitted": fitted}
+            facts |= {"queries": len(values), "n_fit": len(fit_on), "n_test": len(held)}
+            out.append(facts)
     return Fixes(out, tuple(rows), text_share, confidence)
 
 
@@ -293,20 +293,33 @@ def _lengths(rows: np.ndarray, renormalised: bool) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
 
 
-def _estimate(
-    values: np.ndarray, plain: np.ndarray, confidence: float, seed: int
-) -> dict[str, float]:
-    """Mean with its interval, and the same of the difference from `plain`, query by query."""
-    draws = bootstrap_means(np.stack([values, values - plain], axis=1), RESAMPLES, seed)
-    (low, high), (least, most) = (percentile_interval(column, confidence) for column in draws.T)
-    return {
-        "estimate": float(values.mean()),
-        "low": low,
-        "high": high,
-        "difference": float((values - plain).mean()),
-        "low_difference": least,
-        "high_difference": most,
-    }
+def _estimate(values: list[np.ndarray], confidence: float, seed: int) -> list[dict[str, float]]:
+    """Mean of each method with its interval, and its difference from the first one with its own.
+
+    `sure` bounds all differences from below at once: the best of many is better by chance, so the
+    bound is the difference less a quantile, over the resamples, of the largest error of any method.
+    """
+    columns = np.stack(values, axis=1)
+    draws = bootstrap_means(columns, RESAMPLES, seed)
+    mean = columns.mean(axis=0)
+    change, changes = mean - mean[0], draws - draws[:, :1]
+    largest = np.quantile((changes - change).max(axis=1), confidence)
+    rows = []
+    for k in range(columns.shape[1]):
+        low, high = percentile_interval(draws[:, k], confidence)
+        least, most = percentile_interval(changes[:, k], confidence)
+        rows.append(
+            {
+                "estimate": float(mean[k]),
+                "low": low,
+                "high": high,
+                "difference": float(change[k]),
+                "low_difference": least,
+                "high_difference": most,
+                "sure": float(change[k] - largest),
+            }
+        )
+    return rows
 
 
 def _name(row: dict[str, Any]) -> str:
