@@ -61,7 +61,7 @@ class Fixes:
         return list(dict.fromkeys(row["use"] for row in self.rows))
 
     def best(self, use: str, changes: str | None = None) -> dict[str, Any]:
-        """The row with the highest held-out estimate for a use; of fixes of rows or scores alone."""
+        """The row with the highest held-out estimate for a use, of all fixes or of one sort alone."""
         rows = [r for r in self.rows if r["use"] == use and changes in (None, r["changes"])]
         if not rows:
             raise UserError(f"unknown use {use!r} (tried: {', '.join(self.uses)})")
@@ -107,7 +107,7 @@ class Fixes:
         if row["changes"] == "rows":
             a, b = self.modalities
             again = "" if row["renormalised"] else " --no-renormalise"
-            yield f"    mindgap fit {row['method']} {a}.npy {b}.npy{again}"
+            yield f"    mindgap fit {row['method']} {a}={a}.npy {b}={b}.npy{again}"
 
     def _price(self, row: dict[str, Any]) -> Iterator[str]:
         """What a fix costs in retrieval across modalities."""
