@@ -61,7 +61,7 @@ class Fixes:
         return list(dict.fromkeys(row["use"] for row in self.rows))
 
     def best(self, use: str, changes: str | None = None) -> dict[str, Any]:
-        """The row with the highest held-out estimate for a use, of all fixes or of one sort alone."""
+        """The row with the highest held-out estimate for a use, of all fixes or one sort alone."""
         rows = [r for r in self.rows if r["use"] == use and changes in (None, r["changes"])]
         if not rows:
             raise UserError(f"unknown use {use!r} (tried: {', '.join(self.uses)})")
