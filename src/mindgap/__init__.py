@@ -4,19 +4,32 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["Fixes", "Gaps", "ModalityMap", "compare_fixes", "fit", "load_map", "measure"]
+__all__ = [
+    "Fixes",
+    "Gaps",
+    "LossLandscape",
+    "ModalityMap",
+    "compare_fixes",
+    "fit",
+    "landscape",
+    "load_map",
+    "measure",
+]
 
 if TYPE_CHECKING:
     from mindgap.api.fixes import Fixes, compare_fixes
     from mindgap.api.gaps import Gaps, measure
+    from mindgap.api.landscapes import LossLandscape, landscape
     from mindgap.downstream.maps import ModalityMap, fit, load_map
 
 _PLACES = {
     "Fixes": "mindgap.api.fixes",
     "compare_fixes": "mindgap.api.fixes",
     "Gaps": "mindgap.api.gaps",
+    "LossLandscape": "mindgap.api.landscapes",
     "ModalityMap": "mindgap.downstream.maps",
     "fit": "mindgap.downstream.maps",
+    "landscape": "mindgap.api.landscapes",
     "load_map": "mindgap.downstream.maps",
     "measure": "mindgap.api.gaps",
 }

@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 
 FILES = "NAME=FILE or FILE; .npy, .npz#key or .safetensors#key of shape (n, d), row i beside row i."
+MOST_SHIFTS = 100_000
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -136,6 +137,48 @@ def apply(
             start += len(block)
         mapped.flush()
     print(f"{out}: {len(given):,} rows of {modality}, {kind}")
+
+
+@app.command()
+def landscape(
+    files: Annotated[list[str], typer.Argument(help=f"Two files: {FILES}")],
+    start: Annotated[float, typer.Option(help="First shift.")] = -1,
+    stop: Annotated[float, typer.Option(help="Last shift.")] = 1.5,
+    step: Annotated[float, typer.Option(help="Step of the shifts.")] = 0.05,
+    scale: Annotated[
+        list[float] | None, typer.Option(help="Inverse temperature 1/tau; give it again for more.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Pairs that share a loss; all, if none.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="CSV file for the whole grid.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show where the contrastive loss is lowest while the gap is opened and closed.
+
+    mindgap landscape image.npy text.npy --batch 50 --out landscape.csv
+    """
+    import numpy as np
+
+    from mindgap.api.landscapes import INVERSE_TEMPERATURES
+    from mindgap.api.landscapes import landscape as run
+    from mindgap.runtime.files import write_csv
+
+    if step <= 0 or not start <= stop or (stop - start) / step > MOST_SHIFTS:
+        raise UserError(
+            f"shifts from {start:g} to {stop:g} in steps of {step:g} are not a grid of 1 to "
+            f"{MOST_SHIFTS:,} points: choose other ends or another step"
+        )
+    shifts = start + step * np.arange(int(np.floor((stop - start) / step + 1e-9)) + 1)
+    found = run(
+        _read(files), shifts=shifts, inverse_temperatures=scale or INVERSE_TEMPERATURES, batch=batch
+    )
+    if out:
+        write_csv(out, found.to_frame())
+    if as_json:
+        _print_json(found.minima().to_dict("records"))
+    else:
+        print(found)
 
 
 @app.command()

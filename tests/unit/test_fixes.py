@@ -140,3 +140,20 @@ def test_a_mistake_is_one_sentence(clouds, more, words):
     x, y = clouds(60, 8)
     with pytest.raises(UserError, match=words):
         mindgap.compare_fixes(x, y, **more)
+
+
+def test_a_landscape_of_raw_rows_is_that_of_unit_rows(clouds):
+    from mindgap.shift import landscape as engine
+
+    x, y = clouds(40, 8)
+    found = mindgap.landscape(9 * x, y, shifts=[-0.5, 0, 0.5], batch=20)
+    expected = engine.landscape(
+        unit_rows(x), unit_rows(y), np.array([-0.5, 0, 0.5]), found.inverse_temperatures, batch=20
+    )
+    np.testing.assert_allclose(found.loss_ab, expected.loss_ab, rtol=1e-6)
+    table = found.minima()
+    assert list(table["inverse_temperature"]) == [100, 50, 30, 20, 10, 1]
+    for scale, losses in zip(found.inverse_temperatures, found.loss.T, strict=True):
+        row = table[table["inverse_temperature"] == scale].iloc[0]
+        assert row["loss"] == losses.min()
+        assert row["shift"] == found.shifts[losses.argmin()]

@@ -158,7 +158,7 @@ def measure(
     >>> shared = rng.standard_normal((50, 8))
     >>> gaps = measure(shared + 1, shared - 1, bootstrap=100)
     >>> round(gaps["gap"], 4)
-    1.3776
+    1.4212
     """
     rows = named_rows(first, second)
     options = {
