@@ -11,6 +11,7 @@ import numpy as np
 from mindgap.downstream.classes import Labelled
 from mindgap.downstream.methods import UNPAIRED, Maps, all_methods
 from mindgap.downstream.mixed import Corpora, rank_everything
+from mindgap.downstream.rows import UnitRows
 from mindgap.embed.store import Embeddings
 from mindgap.gap.cosines import mean_cosine, unit_rows
 from mindgap.gap.measures import modality_gap, relative_gap
@@ -109,19 +110,19 @@ def compare_methods(
     each), `renormalised`. `gap` is the distance of the means of the rows as the method leaves them,
     and `relative_gap` is measured on their cosines.
     """
-    drop = [k for k in drop if k < pairs.x.shape[1]]
     for fit, (train, test) in splits(len(pairs.x), calibration, seed).items():
         # The order of the test items is random: it decides which documents are texts.
         order = np.random.default_rng(seed).permutation(len(test))
         known, asked = pairs.take(train), pairs.take(test[order])
         corpora = Corpora.draw(len(test), shares, queries, mixed_queries, seed + 1)
-        for name, method in all_methods(drop).items():
-            maps = method(known.x, known.y)
+        x, y = UnitRows(known.x, unit=True), UnitRows(known.y, unit=True)
+        for name, method in all_methods(drop, pairs.x.shape[1]).items():
+            maps = method(x, y)
             facts = {"fit": fit, "text_rows": "pairs", "method": name}
             facts |= {"n_fit": len(train), "n_test": len(test)}
             yield from _measure(facts, maps, asked, corpora, threads)
             if pairs.classes is not None and name in UNPAIRED[1:]:
-                maps = method(known.x, pairs.classes)
+                maps = method(x, UnitRows(pairs.classes, unit=True))
                 yield from _measure(facts | {"text_rows": "prompts"}, maps, asked, None, threads)
 
 

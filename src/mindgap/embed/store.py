@@ -66,26 +66,36 @@ class Embeddings:
 
 def check_rows(rows: np.ndarray, name: str) -> None:
     """Refuse rows that no measure can use: wrong shape, too few, not finite, zero."""
+    check_shape(rows, name)
+    check_values(rows, name)
+
+
+def check_shape(rows: np.ndarray, name: str, least: int = 2) -> None:
+    """Refuse an array that is not of shape (n, d), with n >= `least` and d >= 2."""
     if rows.ndim != 2:
         raise UserError(
             f"{name}: expected an array of shape (n, d), one row per item, got {rows.shape}"
         )
-    if len(rows) < 2 or rows.shape[1] < 2:
+    if len(rows) < least or rows.shape[1] < 2:
         raise UserError(
-            f"{name}: an array of shape {rows.shape}; the gap needs at least two rows and two "
+            f"{name}: an array of shape {rows.shape}; expected at least {least} rows and two "
             "dimensions"
         )
+
+
+def check_values(rows: np.ndarray, name: str, first: int = 0) -> None:
+    """Refuse rows with NaN or infinity, and zero rows; row 0 is called `first`."""
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
         raise UserError(
-            f"{name}: NaN or infinity in {_these(~finite)}; remove those pairs from both "
+            f"{name}: NaN or infinity in {_these(~finite, first)}; remove those pairs from both "
             "modalities or embed them again"
         )
     zero = ~rows.any(axis=1)
     if zero.any():
         raise UserError(
-            f"{name}: {_these(zero)} all zero and cannot be normalised; remove those pairs from "
-            "both modalities or embed them again"
+            f"{name}: {_these(zero, first)} all zero and cannot be normalised; remove those pairs "
+            "from both modalities or embed them again"
         )
 
 
@@ -96,9 +106,9 @@ def warn_if_equal(embeddings: Embeddings, name: str) -> None:
             logging.warning("%s: all %d rows of %s are equal", name, len(rows), modality)
 
 
-def _these(mask: np.ndarray) -> str:
+def _these(mask: np.ndarray, first: int = 0) -> str:
     """Name the first rows of a mask: "row 3", "rows 3, 5 and 2 more"."""
-    where = np.flatnonzero(mask)
+    where = np.flatnonzero(mask) + first
     if len(where) == 1:
         return f"row {where[0]}"
     more = f" and {len(where) - 3} more" if len(where) > 3 else ""

@@ -1,0 +1,1 @@
+"""What `import mindgap` offers: measure, decide, fit and apply."""
