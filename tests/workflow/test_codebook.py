@@ -84,20 +84,47 @@ def test_codebooks_end_in_tables_and_figures(trained):
     for name in ("codebooks", "codes/video_audio_matched_s0", "codes/own_matched_s0"):
         assert (results / f"figures/{name}.png").stat().st_size > 4_000
     assert (results / "checkpoints/video_audio_matched_s0/codebook.json").exists()
-    assert not list((results / "checkpoints").glob(".*.state*"))
+    assert not list((results / "checkpoints").glob(".*"))
 
 
-def test_an_option_trains_its_own_task_alone(trained):
+@pytest.mark.parametrize(
+    ("edit", "trained_anew", "measured", "read"),
+    [
+        (("modalities: [text, other]", "modalities: [text, other]\n      codes: 9"), 1, 1, 1),
+        (("    set_items: 50", "    set_items: 40"), 0, 5, 0),
+        (("    set_items: 50", "    set_items: 50\n    top: 2"), 0, 0, 3),
+        (("    set_items: 50", "    set_items: 50\n    save_every: 7"), 0, 0, 0),
+        (("  codes_shown: 2", "  codes_shown: 2\n  threads: 2"), 0, 0, 0),
+    ],
+)
+def test_an_option_reruns_what_depends_on_it(trained, edit, trained_anew, measured, read):
     assert "Nothing to be done" in trained.snakemake("small.yaml", "-n").both
     config = trained.path / "small.yaml"
     old = config.read_text()
-    config.write_text(
-        old.replace("modalities: [text, other]", "modalities: [text, other]\n      codes: 9")
-    )
+    assert edit[0] in old
+    config.write_text(old.replace(*edit))
     plan = trained.plan("small.yaml")
     config.write_text(old)
-    assert plan["train_codebook"] == plan["read_codes"] == 1
+    found = [plan.get(rule, 0) for rule in ("train_codebook", "measure_codebook", "read_codes")]
+    assert found == [trained_anew, measured, read]
     assert "measure_gap" not in plan
+
+
+def test_a_measure_trains_nothing(trained):
+    """A way to read codes neither; a loss does."""
+    for name, rule in (
+        ("gap/retrieval", "measure_codebook"),
+        ("codebook/usage", "measure_codebook"),
+        ("codebook/meaning", "read_codes"),
+        ("codebook/losses", "train_codebook"),
+    ):
+        path = trained.path / f"src/mindgap/{name}.py"
+        old = path.read_text()
+        path.write_text(old + "\n_EDITED = True\n")
+        plan = trained.plan("small.yaml")
+        path.write_text(old)
+        assert rule in plan, name
+        assert ("train_codebook" in plan) == (rule == "train_codebook"), name
 
 
 @pytest.mark.parametrize(

@@ -299,11 +299,11 @@ def test_a_full_disk_leaves_nothing_that_is_taken_for_done(smoke, broken, small_
         ("embeddings/tiny_random_s0/shapes.1-of-2.safetensors", ["embeddings/*/shapes.1-of-2.*"]),
         (
             "checkpoints/clip_small_s0/model.safetensors",
-            ["checkpoints/*clip_small_s0*", "train/parts/clip_small_s0.*"],
+            ["checkpoints/*clip_small_s0*", "train/rows/clip_small_s0.*"],
         ),
         (
             "codebook/parts/video_audio_matched_s0.final.csv",
-            ["checkpoints/*video_audio_matched_s0*", "codebook/parts/video_audio_matched_s0.*"],
+            ["checkpoints/*video_audio_matched_s0*", "codebook/*/video_audio_matched_s0.*"],
         ),
         ("gap/parts/tiny_random_s0/shapes.gap.csv", ["gap/parts/tiny_random_s0/shapes.*"]),
         ("figures/cone/theorems.png", ["figures/cone/theorems.*"]),

@@ -73,15 +73,45 @@ def test_trainings_end_in_tables_figures_and_a_model(trained):
         assert (results / f"figures/{name}.png").stat().st_size > 10_000
 
 
-def test_a_second_call_trains_nothing_and_an_option_only_its_own(trained):
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (("plain: {steps: 3", "plain: {steps: 4"), {"train_model": 2, "measure_training": 2}),
+        (("warmup: 2, bootstrap: 100", "warmup: 2, bootstrap: 120"), {"measure_training": 7}),
+        (("warmup: 2,", "warmup: 2, save_every: 7,"), {}),
+        (("train:\n", "train:\n  threads: 2\n"), {}),
+    ],
+)
+def test_an_option_reruns_what_depends_on_it(trained, edit, expected):
     assert "Nothing to be done" in trained.snakemake("small.yaml", "-n").both
     config = trained.path / "small.yaml"
     old = config.read_text()
-    config.write_text(old.replace("plain: {steps: 3", "plain: {steps: 4"))
+    assert edit[0] in old
+    config.write_text(old.replace(*edit))
     plan = trained.plan("small.yaml")
     config.write_text(old)
-    assert plan["train_model"] == 2
-    assert "embed_pairs" not in plan
+    if expected:
+        expected = expected | {"compare_trainings": 1, "plot_trainings": 1}
+    about = {"save_config", "record_run", "check_scorecard", "score_claims", "compare_models"}
+    assert {rule: n for rule, n in plan.items() if rule not in about} == expected
+
+
+def test_a_measure_trains_nothing(trained):
+    """Nor does the downloader; a loss does."""
+    for name, trains in (
+        ("gap/retrieval", False),
+        ("gap/measures", False),
+        ("train/measure", False),
+        ("data/download", False),
+        ("train/losses", True),
+    ):
+        path = trained.path / f"src/mindgap/{name}.py"
+        old = path.read_text()
+        path.write_text(old + "\n_EDITED = True\n")
+        plan = trained.plan("small.yaml")
+        path.write_text(old)
+        assert ("train_model" in plan) == trains, name
+        assert plan.get("measure_training", 0) == (0 if name == "data/download" else 7), name
 
 
 def test_a_training_goes_on_from_a_folder_of_ones_own(trained):
