@@ -97,7 +97,7 @@ def zero(rows):
         (ROWS[:3], ROWS, "unpaired lengths (3 image, 4 text rows)"),
         (ROWS, nan(ROWS), "m, text: NaN or infinity in row 1;"),
         (zero(ROWS), ROWS, "m, image: rows 0, 1, 2 and 1 more all zero"),
-        (ROWS[:1], ROWS[:1], "m, image: an array of shape (1, 3); the gap needs at least two rows"),
+        (ROWS[:1], ROWS[:1], "m, image: an array of shape (1, 3); expected at least two rows"),
         (ROWS[:0], ROWS[:0], "m, image: an array of shape (0, 3)"),
         (
             ROWS[0],

@@ -78,8 +78,8 @@ def check_shape(rows: np.ndarray, name: str, least: int = 2) -> None:
         )
     if len(rows) < least or rows.shape[1] < 2:
         raise UserError(
-            f"{name}: an array of shape {rows.shape}; expected at least {least} rows and two "
-            "dimensions"
+            f"{name}: an array of shape {rows.shape}; expected at least "
+            f"{'two rows' if least == 2 else 'one row'} and two dimensions"
         )
 
 
