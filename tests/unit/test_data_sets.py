@@ -573,5 +573,5 @@ def test_parts_of_one_draw_share_no_item(make, digits):
         some, _, _ = make("mnist", digits[2], split="test", skip=15, items=2, **seed)
         assert list(some) == [name for name in rest if name in some]
         assert len(some) == 2
-    with pytest.raises(UserError, match="skip: 1000 leaves nothing of"):
+    with pytest.raises(UserError, match="skip: 1000 leaves none of its"):
         make("mnist", digits[2], split="test", skip=1000)

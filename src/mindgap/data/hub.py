@@ -82,13 +82,11 @@ def huggingface(
     os.environ.update(HF_DATASETS_OFFLINE="1", HF_HUB_OFFLINE="1")
     from datasets import Audio, ClassLabel, Image, List, Video, load_dataset
 
-    fields = {k: v for k, v in (options.get("fields") or FIELDS).items() if v is not None}
+    fields = {k: v for k, v in (options["fields"] or FIELDS).items() if v is not None}
     place = Path(files["snapshot"])
     folder = place if place.is_dir() else place.with_suffix("")
     try:
-        rows = load_dataset(
-            str(folder), options.get("config"), split=options["split"], streaming=True
-        )
+        rows = load_dataset(str(folder), options["config"], split=options["split"], streaming=True)
         features = rows.features or rows._resolve_features().features
     except Exception as error:  # each of the library's formats fails in its own way
         why = " ".join(str(error).split())[:200]

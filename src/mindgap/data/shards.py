@@ -29,7 +29,7 @@ def webdataset(
     One item is held at a time, whatever the size of the set. A shard that breaks off is one failed
     item that says so; what stands before the break is used.
     """
-    fields = {k: v for k, v in (options.get("fields") or FIELDS).items() if v is not None}
+    fields = {k: v for k, v in (options["fields"] or FIELDS).items() if v is not None}
     shards = list(files.values())
     if not shards:
         raise UserError("no shard matches the patterns of `shards`")

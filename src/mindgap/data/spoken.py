@@ -66,7 +66,7 @@ def mnist_fsdd(
     file of them only.
     """
     pictures, labels = mnist_arrays(files)
-    start, stop = options.get("rows", (0, len(labels)))
+    start, stop = options["rows"] or (0, len(labels))
     if not 0 <= start < stop <= len(labels):
         raise UserError(f"rows [{start}, {stop}] are not within the {len(labels)} pictures")
     store = MediaStore(files["sounds"], limits)
@@ -89,7 +89,7 @@ def mnist_fsdd(
     def items() -> Iterator[Item]:
         for row in range(start, stop):
             digit = int(labels[row])
-            name = f"{options.get('pictures', options['split'])}/{row:05d}"
+            name = f"{options['pictures'] or options['split']}/{row:05d}"
             if digit > 9 or not len(decks[digit]):
                 yield Item(name, problem=f"no recording of the label {digit}")
                 continue
