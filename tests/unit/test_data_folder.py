@@ -251,7 +251,9 @@ def test_a_tar_that_ends_in_a_zip_is_a_tar(tmp_path):
 
 def test_stop_refuses_and_leaves_nothing(tmp_path):
     definition = lay(tmp_path, {"a.png": picture(), "b.png": b"x"}, "file,text\na.png,x\nb.png,y\n")
-    with pytest.raises(UserError, match=r"out: 2 items or captions cannot be used; the first is b\.png"):
+    with pytest.raises(
+        UserError, match=r"out: 2 items or captions cannot be used; the first is b\.png"
+    ):
         build(tmp_path, definition | {"failures": "stop"})
     assert not (tmp_path / "out.parquet").exists()
     assert not list(tmp_path.glob(".part-*"))
