@@ -187,7 +187,7 @@ def hateful_memes(
                 {"image": medium},
                 [(row.get("text") or "").strip()],
                 {"label": classes[label] if known else None},
-                None if known else f"label {label!r} is none of the classes",
+                None if known else f"label {label!r} is not among the classes",
             )
 
     return len(rows), items()

@@ -70,7 +70,7 @@ def mimic_cxr(
     ]
     pictures, reports = MediaStore(files["pictures"], limits), MediaStore(files["reports"], limits)
     if pictures.packed or reports.packed:
-        raise UserError("the pictures and reports are read in no order; unpack the tar first")
+        raise UserError("pictures and reports are read in random order; unpack the tar first")
 
     def items() -> Iterator[Item]:
         for row in rows:
