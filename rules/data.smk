@@ -59,7 +59,7 @@ rule build_pairs:
     params:
         library=library("build_pairs"),
         reader=lambda w: reader(SETS[w.dataset]),
-        definition=lambda w: SETS[w.dataset],
+        definition=lambda w: THIS.config.datasets[w.dataset].model_dump(),
         how=lambda w: describe(SETS[w.dataset]),
         trees=lambda w: trees(SETS[w.dataset]),
         prompts=lambda w: PROMPTS.get(SETS[w.dataset]["kind"]),

@@ -82,9 +82,9 @@ def test_bad_items_are_listed_with_their_reason(tmp_path):
         "empty.png": "not a readable picture",
         "text.png": "not a readable picture",
         "long.png": "1 x 5000 is longer than 50 to 1",
-        "huge.png": "bytes are more than",
-        "heavy.png": "bytes are more than",
-        "silent.png": "no caption that says something",
+        "huge.png": "bytes exceed the limit",
+        "heavy.png": "bytes exceed the limit",
+        "silent.png": "all captions are empty",
         "unnamed.png": "the table does not name this file",
         "absent.png": "no such file",
         "../secret.png": "the name leaves the folder",
@@ -189,7 +189,7 @@ def test_labels_groups_and_classes(tmp_path):
     rows, failures, _ = build(tmp_path, definition)
     assert [(r["label"], r["group"]) for r in rows.values()] == [("cat", "x"), ("dog", "y")]
     assert all("text" not in row for row in rows.values())
-    assert failures == {"c.png": "label 'unicorn' is none of the classes"}
+    assert failures == {"c.png": "label 'unicorn' is not among the classes"}
 
 
 def test_items_are_counted_by_the_table(tmp_path):
@@ -231,7 +231,7 @@ def test_a_quote_that_never_closes_names_its_line(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text('file,text\na.png,"hello\nb.png,y\nc.png,z\n')
     columns = {"file": "file", "text": "text"}
-    with pytest.raises(UserError, match=r"from line 2 on: .*a quote is opened and not closed"):
+    with pytest.raises(UserError, match=r"from line 2 on: .*a quote is not closed"):
         read_table(path, columns)
     path.write_text("file;text\na.png;x\n")
     with pytest.raises(UserError, match="separated by semicolons; save it with commas"):
@@ -251,7 +251,9 @@ def test_a_tar_that_ends_in_a_zip_is_a_tar(tmp_path):
 
 def test_stop_refuses_and_leaves_nothing(tmp_path):
     definition = lay(tmp_path, {"a.png": picture(), "b.png": b"x"}, "file,text\na.png,x\nb.png,y\n")
-    with pytest.raises(UserError, match=r"2 items or captions cannot be used, the first is b\.png"):
+    with pytest.raises(
+        UserError, match=r"out: 2 items or captions cannot be used; the first is b\.png"
+    ):
         build(tmp_path, definition | {"failures": "stop"})
     assert not (tmp_path / "out.parquet").exists()
     assert not list(tmp_path.glob(".part-*"))

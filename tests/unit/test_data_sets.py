@@ -227,7 +227,7 @@ def test_hateful_memes(tmp_path, make):
     rows, failures, _ = make("hateful_memes", files, split="dev_seen")
     assert [row["label"] for row in rows.values()] == ["meme", "hatespeech meme"]
     assert rows["img/02.png"]["text"] == ["go away"]
-    assert failures == {"img/03.png": "label None is none of the classes"}
+    assert failures == {"img/03.png": "label None is not among the classes"}
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_cifar(tmp_path, make, kind, heads):
 
 def test_the_pickled_version_of_cifar_is_refused(tmp_path, make):
     path = pack_tar(tmp_path / "py.tar.gz", {"cifar-10-batches-py/test_batch": b"\x80\x04"})
-    with pytest.raises(UserError, match="the binary version is needed"):
+    with pytest.raises(UserError, match="give the binary version"):
         make("cifar10", {"cifar-10-binary.tar.gz": path}, split="test")
 
 
@@ -363,11 +363,11 @@ def test_pictures_and_spoken_digits_share_class_and_no_speaker(make, digits):
 def test_pairing_refuses_what_cannot_be(make, digits):
     files = digits[2] | digits[3]
     common = {"split": "train", "pictures": "test", "pairing_seed": 0}
-    with pytest.raises(UserError, match="no recording of nobody"):
+    with pytest.raises(UserError, match="there is no recording of nobody"):
         make("mnist_fsdd", files, test_speakers=["nobody"], **common)
-    with pytest.raises(UserError, match="nobody is left"):
+    with pytest.raises(UserError, match="none is left"):
         make("mnist_fsdd", files, test_speakers=["theo", "jackson", "lucas"], **common)
-    with pytest.raises(UserError, match="not within the 40 pictures"):
+    with pytest.raises(UserError, match="goes beyond the 40 pictures"):
         make("mnist_fsdd", files, test_speakers=["theo"], rows=[0, 41], **common)
 
 
@@ -573,5 +573,5 @@ def test_parts_of_one_draw_share_no_item(make, digits):
         some, _, _ = make("mnist", digits[2], split="test", skip=15, items=2, **seed)
         assert list(some) == [name for name in rest if name in some]
         assert len(some) == 2
-    with pytest.raises(UserError, match="skip: 1000 leaves nothing of"):
+    with pytest.raises(UserError, match="skip: 1000 leaves none of its"):
         make("mnist", digits[2], split="test", skip=1000)

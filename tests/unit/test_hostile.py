@@ -210,7 +210,7 @@ def test_a_sound_that_swells_is_a_failure():
 
 
 def test_ranges_that_swell_are_refused():
-    assert "stands for more than 1,000,000 files" in refused(expand, "a-{0..999}-{0..9999}.tar")
+    assert "matches more than 1,000,000 files" in refused(expand, "a-{0..999}-{0..9999}.tar")
     assert len(expand("a-{0..999}.tar")) == 1000
 
 

@@ -393,7 +393,7 @@ def write_own(house, image, text):
 
 
 def test_bad_rows_end_in_one_sentence_and_leave_nothing(own, clouds):
-    x, y = clouds(30, 8)
+    x, y = clouds(60, 8)
     y[5] = 0
     write_own(own, x, y)
     done = own.make("reproduce", "CONFIG=mine.yaml", check=False)

@@ -134,7 +134,7 @@ def test_a_training_goes_on_from_a_folder_of_ones_own(trained):
     (mine / "config.json").unlink()
     done = trained.snakemake("on.yaml", "-n", "--forceall", check=False)
     assert "error: " in done.both
-    assert "mine is no checkpoint folder: it has no config.json" in done.both
+    assert "tuned.start.folder: mine/config.json does not exist" in done.both
 
 
 def test_a_model_without_its_training_is_refused(trained):

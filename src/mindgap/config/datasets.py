@@ -2,10 +2,12 @@
 
 from typing import Annotated, Any, Literal, Self, Union
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, TypeAdapter, create_model, model_validator
 
 from mindgap.config.base import FilePath, Name, Number, Options, Seed, Template, some, text_or
+from mindgap.data.medium import Limits
 
+_LIMITS = Limits()
 _SPLIT = "Part of the set."
 Hub = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
 
@@ -51,10 +53,12 @@ class Reading(Options):
         description="Whether the pairs hold the media or refer to them (default: sets of more than "
         "a few GB refer).",
     )
-    max_bytes: int = Field(64 * 2**20, ge=1, description="Bytes of a file at most, unpacked.")
-    max_pixels: int = Field(50_000_000, ge=1, description="Pixels of a picture at most.")
+    max_bytes: int = Field(
+        _LIMITS.max_bytes, ge=1, description="Bytes of an unpacked file at most."
+    )
+    max_pixels: int = Field(_LIMITS.max_pixels, ge=1, description="Pixels of a picture at most.")
     max_aspect: Number = Field(
-        50, ge=1, description="Longer over shorter side of a picture at most."
+        _LIMITS.max_aspect, ge=1, description="Longer over shorter side of a picture at most."
     )
 
 
@@ -267,3 +271,8 @@ KINDS = [
     *(_plain(kind, Labelled, *one) for kind, one in _LABELLED.items()),
 ]
 DatasetDefinition = Annotated[Union[*KINDS], Field(discriminator="kind")]
+
+
+def read_definition(definition: dict[str, Any]) -> Options:
+    """Typed options of a set, from the plain values that a rule hands to its job."""
+    return TypeAdapter(DatasetDefinition).validate_python(definition)

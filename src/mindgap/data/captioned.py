@@ -59,7 +59,7 @@ def mscoco(
             captions.setdefault(note["image_id"], []).append((note["caption"] or "").strip())
     except (KeyError, TypeError, AttributeError) as error:
         raise _strange(files["captions"], "images and annotations", error) from error
-    order = sorted(names) if options.get("order", "id") == "id" else list(captions)
+    order = sorted(names) if options["order"] == "id" else list(captions)
     store = MediaStore(files["pictures"], limits)
     wanted = {names.get(number, f"{number:012d}.jpg"): number for number in order}
 
@@ -152,7 +152,7 @@ def msr_vtt(
                     captions[sentence["video_id"]].append((sentence["caption"] or "").strip())
         except (KeyError, TypeError) as error:
             raise _strange(files["captions"], "videos and sentences", error) from error
-    if options.get("joined"):
+    if options["joined"]:
         captions = {name: [". ".join(texts)] for name, texts in captions.items()}
     store = MediaStore(files["clips"], limits)
 
@@ -187,7 +187,7 @@ def hateful_memes(
                 {"image": medium},
                 [(row.get("text") or "").strip()],
                 {"label": classes[label] if known else None},
-                None if known else f"label {label!r} is none of the classes",
+                None if known else f"label {label!r} is not among the classes",
             )
 
     return len(rows), items()

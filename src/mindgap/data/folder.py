@@ -13,9 +13,6 @@ from mindgap.data.store import MediaStore
 from mindgap.data.tables import read_rows, separator_hint
 from mindgap.runtime.errors import UserError
 
-#: Names of the table's columns, unless the configuration says otherwise.
-COLUMNS = {"file": "file", "text": "text", "label": None, "group": None}
-
 
 @dataclass
 class _Item:
@@ -25,7 +22,7 @@ class _Item:
 
 
 def read_table(path: str | Path, columns: dict[str, str | None]) -> dict[str, _Item]:
-    """Read a CSV with a row a caption into file name -> captions, label, group, in file order.
+    """Read a CSV with one row per caption into file name -> captions, label, group, in file order.
 
     `columns` names the columns `file`, `text`, `label`, `group`; null ones are absent. Where the
     text is the last column, an unquoted comma in it does no harm. Label and group are those of an
@@ -34,7 +31,7 @@ def read_table(path: str | Path, columns: dict[str, str | None]) -> dict[str, _I
     rows = read_rows(path)
     _, header = next(rows, (0, []))
     if not header:
-        raise UserError(f"{path} is empty; it needs a header and a row a caption")
+        raise UserError(f"{path} is empty; it needs a header and one row per caption")
     place = {}
     for key, name in columns.items():
         if name is None:
@@ -73,7 +70,7 @@ def folder(
     the table does not name fail too; they come last, and where `items` takes a part of the set they
     do not count.
     """
-    columns = {**COLUMNS, **options.get("columns", {})}
+    columns = options["columns"]
     store, table = MediaStore(files["media"], limits), read_table(files["table"], columns)
 
     def items() -> Iterator[Item]:

@@ -78,21 +78,32 @@ def huggingface(
     options: dict[str, Any], files: dict[str, str], limits: Limits, prompts: None = None
 ) -> tuple[int | None, Iterator[Item]]:
     """Items of a fetched data set, streamed from its own files; nothing is converted or cached."""
-    # Set before the library is imported, which reads them once.
-    os.environ.update(HF_DATASETS_OFFLINE="1", HF_HUB_OFFLINE="1")
-    from datasets import Audio, ClassLabel, Image, List, Video, load_dataset
-
-    fields = {k: v for k, v in (options.get("fields") or FIELDS).items() if v is not None}
+    fields = {k: v for k, v in (options["fields"] or FIELDS).items() if v is not None}
     place = Path(files["snapshot"])
     folder = place if place.is_dir() else place.with_suffix("")
+    rows, features = _open(folder, options["config"], options["split"])
+    _check_columns(folder, fields, features)
+    rows = _undecoded(rows, fields).select_columns(list(dict.fromkeys(fields.values())))
+    info = getattr(rows.info, "splits", None) or {}
+    count = getattr(info.get(options["split"]), "num_examples", None)
+    return count, _items(rows, folder, fields, features, limits)
+
+
+def _open(folder: Path, config: str | None, split: str) -> tuple[Any, Any]:
+    """Rows of one split, and what its columns hold."""
+    # Set before the library is imported, which reads them once.
+    os.environ.update(HF_DATASETS_OFFLINE="1", HF_HUB_OFFLINE="1")
+    from datasets import load_dataset
+
     try:
-        rows = load_dataset(
-            str(folder), options.get("config"), split=options["split"], streaming=True
-        )
-        features = rows.features or rows._resolve_features().features
+        rows = load_dataset(str(folder), config, split=split, streaming=True)
+        return rows, rows.features or rows._resolve_features().features
     except Exception as error:  # each of the library's formats fails in its own way
         why = " ".join(str(error).split())[:200]
         raise UserError(f"{folder} cannot be read as a data set ({why})") from error
+
+
+def _check_columns(folder: Path, fields: dict[str, str], features: Any) -> None:
     for column, name in fields.items():
         if name not in features:
             raise UserError(
@@ -103,43 +114,49 @@ def huggingface(
                 f"{folder}: the column {name!r} holds {features[name]} and no media; give the set "
                 "media columns, or bring it as a folder with a table"
             )
-    encoded = {"image": Image(decode=False), "audio": Audio(decode=False)}
-    encoded["video"] = Video(decode=False)
-    for column, name in fields.items():
-        if column in _MEDIA:
-            rows = rows.cast_column(name, encoded[column])
-    rows = rows.select_columns(list(dict.fromkeys(fields.values())))
-    names = {
-        name: feature.names for name, feature in features.items() if isinstance(feature, ClassLabel)
-    }
-    info = getattr(rows.info, "splits", None) or {}
-    count = getattr(info.get(options["split"]), "num_examples", None)
-    lists = {name for name, feature in features.items() if isinstance(feature, (List, list))}
 
-    def items() -> Iterator[Item]:
-        number, rest = -1, iter(rows)
-        while True:
-            try:
-                row = next(rest)
-            except StopIteration:
-                return
-            except Exception as error:  # each format breaks off in its own way
-                why = " ".join(str(error).split())[:200]
-                raise UserError(f"{folder} cannot be read beyond row {number} ({why})") from error
+
+def _undecoded(rows: Any, fields: dict[str, str]) -> Any:
+    """The same rows with the bytes of their media, as they stand in the files."""
+    from datasets import Audio, Image, Video
+
+    kinds = {"image": Image, "audio": Audio, "video": Video}
+    for column in fields.keys() & kinds.keys():
+        rows = rows.cast_column(fields[column], kinds[column](decode=False))
+    return rows
+
+
+def _items(
+    rows: Any, folder: Path, fields: dict[str, str], features: Any, limits: Limits
+) -> Iterator[Item]:
+    from datasets import ClassLabel, List
+
+    names = {k: feature.names for k, feature in features.items() if isinstance(feature, ClassLabel)}
+    lists = {k for k, feature in features.items() if isinstance(feature, (List, list))}
+    for number, row in enumerate(_unbroken(rows, folder)):
+        item = Item(f"{number:08d}")
+        for column, name in fields.items():
+            value = row[name]
+            if column in _MEDIA:
+                item.media[column] = _medium(value, folder, limits)
+            elif column == "text":
+                texts = value if name in lists else [value]
+                item.captions = ["" if t is None else str(t).strip() for t in texts or []]
+            else:
+                item.more[column] = _label(value, names.get(name))
+        yield item
+
+
+def _unbroken(rows: Any, folder: Path) -> Iterator[dict[str, Any]]:
+    """Rows one by one; a file that breaks off is named in a sentence."""
+    number = -1
+    try:
+        for row in rows:
             number += 1
-            item = Item(f"{number:08d}")
-            for column, name in fields.items():
-                value = row[name]
-                if column in _MEDIA:
-                    item.media[column] = _medium(value, folder, limits)
-                elif column == "text":
-                    texts = value if name in lists else [value]
-                    item.captions = ["" if t is None else str(t).strip() for t in texts or []]
-                else:
-                    item.more[column] = _label(value, names.get(name))
-            yield item
-
-    return count, items()
+            yield row
+    except Exception as error:  # each format breaks off in its own way
+        why = " ".join(str(error).split())[:200]
+        raise UserError(f"{folder} cannot be read beyond row {number} ({why})") from error
 
 
 def _holds_media(feature: Any) -> bool:

@@ -156,9 +156,9 @@ def _load(
         if item.captions is not None:
             row["text"] = [caption for caption in item.captions if caption]
             if not row["text"]:
-                raise BadItem("no caption that says something")
+                raise BadItem("all captions are empty")
         if classes is not None and item.more.get("label") not in classes:
-            raise BadItem(f"label {item.more.get('label')!r} is none of the classes")
+            raise BadItem(f"label {item.more.get('label')!r} is not among the classes")
         for modality, medium in item.media.items():
             data = medium.read()
             CHECKS[modality](data, limits)
@@ -170,7 +170,7 @@ def _load(
 
 def _reference(medium: Medium, data: bytes) -> dict[str, Any]:
     if medium.archive is None:
-        raise BadItem("its bytes lie in no file that a reference could name; set keep: bytes")
+        raise BadItem("it has no file of its own that a reference could name; set keep: bytes")
     return {
         "archive": medium.archive,
         "member": medium.member,

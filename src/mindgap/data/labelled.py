@@ -85,7 +85,7 @@ def _cifar(
 
     if not total:
         raise UserError(
-            f"{files['archive']} holds no {' or '.join(wanted)}; the binary version is needed, "
+            f"{files['archive']} holds no {' or '.join(wanted)}; give the binary version, "
             "because the Python version is pickled"
         )
     return total, items()

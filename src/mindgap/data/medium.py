@@ -93,7 +93,7 @@ def plain_name(name: str) -> str:
 def check_size(size: int, limits: Limits) -> None:
     """Refuse a file that is larger than allowed."""
     if size > limits.max_bytes:
-        raise BadItem(f"{size:,} bytes are more than the {limits.max_bytes:,} allowed")
+        raise BadItem(f"{size:,} bytes exceed the limit of {limits.max_bytes:,}")
 
 
 def short(error: Exception) -> str:

@@ -24,9 +24,7 @@ def expand(patterns: str | list[str]) -> list[str]:
         pieces = _RANGE.split(pattern)
         bounds = zip(pieces[1::3], pieces[2::3], strict=True)
         if math.prod(max(int(b) - int(a) + 1, 0) for a, b in bounds) > _MOST:
-            raise UserError(
-                f"{pattern} stands for more than {_MOST:,} files; are the ranges right?"
-            )
+            raise UserError(f"{pattern} matches more than {_MOST:,} files; check its ranges")
         ranges = [
             [f"{i:0{len(first)}d}" for i in range(int(first), int(last) + 1)]
             for first, last in zip(pieces[1::3], pieces[2::3], strict=True)

@@ -26,15 +26,15 @@ def uniprot(
     lines are cut as the published code cuts them: at every comma, quoted or not, and without the
     last residue. `window` takes that many characters of each from a random place (100 in Fig. 1).
     """
-    if options.get("published"):
+    if options["published"]:
         lines = read_text(files["table"]).split("\n")[1:]
         rows = [line.removesuffix("\r")[:-1].split(",") for line in lines if line]
     else:
         rows = [row for _, row in read_rows(files["table"])][1:]
-    rng = np.random.default_rng(options.get("window_seed", 0))
+    rng = np.random.default_rng(options["window_seed"])
 
     def crop(value: str) -> str:
-        window = options.get("window")
+        window = options["window"]
         if not window or len(value) <= window:
             return value
         start = rng.integers(len(value) - window + 1)
@@ -70,7 +70,7 @@ def mimic_cxr(
     ]
     pictures, reports = MediaStore(files["pictures"], limits), MediaStore(files["reports"], limits)
     if pictures.packed or reports.packed:
-        raise UserError("the pictures and reports are read in no order; unpack the tar first")
+        raise UserError("pictures and reports are read in random order; unpack the tar first")
 
     def items() -> Iterator[Item]:
         for row in rows:

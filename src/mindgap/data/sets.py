@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mindgap.config.datasets import read_definition
 from mindgap.data.digits import digits_batches
 from mindgap.data.items import Item, Tally, check_items
 from mindgap.data.medium import Limits
@@ -18,9 +19,6 @@ from mindgap.data.pairs import write_pairs
 from mindgap.data.shapes import TRUTH, shapes_batches
 from mindgap.runtime.errors import UserError
 from mindgap.runtime.files import write_csv
-
-#: Options that every set with a reader knows; they are not the reader's business.
-COMMON = ("kind", "items", "skip", "seed", "failures", "keep", "files", "template", *vars(Limits()))
 
 
 def build_pairs(
@@ -38,7 +36,8 @@ def build_pairs(
     path
         Target parquet file.
     definition
-        The set's entry in the configuration: its `kind` and that kind's options.
+        The set's entry in the configuration: its `kind` and that kind's options. What it leaves
+        out has its default; what differs from it is recorded in the header of the table.
     failures
         Target CSV with the columns what (item or caption), name, reason; empty but for its header
         where nothing failed.
@@ -54,16 +53,17 @@ def build_pairs(
     -------
     How many items and captions went in and came out.
     """
-    kind = definition["kind"]
+    typed = read_definition(definition)
+    options, about, kind = typed.model_dump(exclude={"kind"}), typed.given(), typed.kind
     tally = Tally()
     if kind in ("shapes", "digits"):
-        options = {key: value for key, value in definition.items() if key != "kind"}
         batches = shapes_batches if kind == "shapes" else digits_batches
         truth = TRUTH if kind == "shapes" else None
-        items = write_pairs(path, batches(**options), truth, definition)
+        items = write_pairs(path, batches(**options), truth, about)
         counts = {"items_in": items, "items_out": items}
     else:
-        write_pairs(path, _read(tally, definition, how or {}, prompts, threads), about=definition)
+        rows = _read(Path(path).stem, tally, options, how or {}, prompts, threads)
+        write_pairs(path, rows, about=about)
         counts = tally.counts
     if failures is not None:
         write_csv(failures, pd.DataFrame(tally.failures, columns=["what", "name", "reason"]))
@@ -71,24 +71,24 @@ def build_pairs(
 
 
 def _read(
+    dataset: str,
     tally: Tally,
-    definition: dict[str, Any],
+    options: dict[str, Any],
     how: dict[str, Any],
     prompts: dict[str, Any] | None,
     threads: int,
 ) -> Iterator[dict[str, list]]:
     """Stream a set through its reader; `failures: stop` ends it before a file is renamed."""
-    limits = Limits(**{k: definition[k] for k in vars(Limits()) if k in definition})
-    options = {k: v for k, v in definition.items() if k not in COMMON}
+    limits = Limits(**{k: options[k] for k in vars(Limits()) if k in options})
     module, _, name = how["reader"].partition(":")
-    if "template" in definition:
-        prompts = {**(prompts or {}), "template": definition["template"]}
+    if options.get("template"):
+        prompts = {**(prompts or {}), "template": options["template"]}
     total, items = getattr(import_module(module), name)(options, how["files"], limits, prompts)
-    skip, count = definition.get("skip", 0), definition.get("items")
+    skip, count = options["skip"] or 0, options["items"]
     if total is not None and skip >= total:
-        raise UserError(f"skip: {skip} leaves nothing of {total} items")
+        raise UserError(f"{dataset}: skip: {skip} leaves none of its {total} items; take fewer")
     if skip or count is not None:
-        items = _some(items, total, skip, count, definition.get("seed"))
+        items = _some(items, total, skip, count, options.get("seed"))
         if total is not None:
             total = min(total - skip, total if count is None else count)
     yield from check_items(
@@ -101,12 +101,12 @@ def _read(
         references=how["keep"] == "references",
         threads=threads,
     )
-    if tally.failures and (definition.get("failures") == "stop" or not tally.counts["items_out"]):
+    if tally.failures and (options["failures"] == "stop" or not tally.counts["items_out"]):
         first = tally.failures[0]
         raise UserError(
-            f"{len(tally.failures)} items or captions cannot be used, the first is "
+            f"{dataset}: {len(tally.failures)} items or captions cannot be used; the first is "
             f"{first['name']}: {first['reason']}"
-            + ("; mend them or set failures: skip" if tally.counts["items_out"] else "")
+            + ("; correct them or set failures: skip" if tally.counts["items_out"] else "")
         )
 
 

@@ -172,7 +172,7 @@ def sound(scene: Scene, rng: np.random.Generator) -> np.ndarray:
 
 
 def shapes_batches(
-    items: int, size: int, frames: int, seed: int, objects: int = SLOTS, detail: str = "all"
+    items: int, size: int, frames: int, seed: int, objects: int, detail: str
 ) -> Iterator[dict[str, list]]:
     """Yield the columns of the pairs table, `BLOCK` scenes at a time."""
     scenes = draw_scenes(items, seed, objects)

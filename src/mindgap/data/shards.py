@@ -29,12 +29,14 @@ def webdataset(
     One item is held at a time, whatever the size of the set. A shard that breaks off is one failed
     item that says so; what stands before the break is used.
     """
-    fields = {k: v for k, v in (options.get("fields") or FIELDS).items() if v is not None}
+    fields = {k: v for k, v in (options["fields"] or FIELDS).items() if v is not None}
     shards = list(files.values())
     if not shards:
-        raise UserError("no shard matches the patterns of `shards`")
+        raise UserError("no file matches the patterns of `shards`; check them")
     if absent := [shard for shard in shards if not os.path.isfile(shard)]:
-        raise UserError(f"{absent[0]} is not there ({len(absent)} of {len(shards)} shards)")
+        raise UserError(
+            f"{absent[0]} does not exist ({len(absent)} of {len(shards)} shards are missing)"
+        )
     return None, _items(shards, fields, limits)
 
 

@@ -29,7 +29,7 @@ def recordings(store: MediaStore) -> list[tuple[str, int, str, int]]:
         if match:
             found.append((name, int(match[1]), match[2], int(match[3])))
     if not found:
-        raise UserError(f"{store.path} holds no recording called like 7_jackson_32.wav")
+        raise UserError(f"{store.path} has no recording with a name like 7_jackson_32.wav")
     return found
 
 
@@ -66,17 +66,21 @@ def mnist_fsdd(
     file of them only.
     """
     pictures, labels = mnist_arrays(files)
-    start, stop = options.get("rows", (0, len(labels)))
+    start, stop = options["rows"] or (0, len(labels))
     if not 0 <= start < stop <= len(labels):
-        raise UserError(f"rows [{start}, {stop}] are not within the {len(labels)} pictures")
+        raise UserError(
+            f"rows: [{start}, {stop}] goes beyond the {len(labels)} pictures; take smaller ones"
+        )
     store = MediaStore(files["sounds"], limits)
     known = recordings(store)
     speakers, testers = {row[2] for row in known}, set(options["test_speakers"])
     if strange := sorted(testers - speakers):
-        raise UserError(f"test_speakers: no recording of {', '.join(strange)}")
+        raise UserError(f"test_speakers: there is no recording of {', '.join(strange)}")
     spoken = testers if options["split"] == "test" else speakers - testers
     if not spoken:
-        raise UserError("test_speakers names everybody, so that nobody is left for training")
+        raise UserError(
+            "test_speakers names all speakers, so none is left for training; name fewer"
+        )
     rng = np.random.default_rng(options["pairing_seed"])
     decks = [
         rng.permutation([name for name, digit, who, _ in known if digit == k and who in spoken])
@@ -84,12 +88,12 @@ def mnist_fsdd(
     ]
     dealt = np.zeros(10, int)
     if store.packed:
-        raise UserError(f"{store.path}: a zip or a folder is needed, because names are drawn")
+        raise UserError(f"{store.path} is read in random order; give a zip or a folder")
 
     def items() -> Iterator[Item]:
         for row in range(start, stop):
             digit = int(labels[row])
-            name = f"{options.get('pictures', options['split'])}/{row:05d}"
+            name = f"{options['pictures'] or options['split']}/{row:05d}"
             if digit > 9 or not len(decks[digit]):
                 yield Item(name, problem=f"no recording of the label {digit}")
                 continue
@@ -150,5 +154,5 @@ def smit(
 def _open(path: str, limits: Limits) -> MediaStore:
     store = MediaStore(path, limits)
     if store.packed:
-        raise UserError(f"{path}: unpack it; a pair needs two files at once")
+        raise UserError(f"{path} must be unpacked, because a pair needs two files at once")
     return store

@@ -52,8 +52,8 @@ def read_rows(path: str | Path, text: str | None = None) -> Iterator[tuple[int, 
                 start = reader.line_num + 1
         except csv.Error as error:
             raise UserError(
-                f"{path}, from line {start} on: {error}; a quote is opened and not closed, or "
-                "stands inside a quoted value without its double"
+                f"{path}, from line {start} on: {error}; a quote is not closed, or "
+                "is not doubled inside a quoted value"
             ) from error
 
 
