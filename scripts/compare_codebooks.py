@@ -12,7 +12,7 @@ KEY = ["task", "variant", "seed"]
 
 
 def main(job):
-    """Write the joined tables, one row a codebook, and the effects."""
+    """Write the joined tables, one row per codebook, and the effects."""
     tables = {}
     for path in map(Path, [*job.input.trained, *job.input.read]):
         name = path.suffixes[-2].removeprefix(".")

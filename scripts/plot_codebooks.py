@@ -7,7 +7,7 @@ from mindgap.style import save_figure
 
 
 def main(job):
-    """Draw one figure, a row of panels a task."""
+    """Draw one figure with a row of panels per task."""
     names = ("codebooks", "trajectories", "usage")
     figure = figure_codebooks(*(read_csv(job.input[name]) for name in names))
     save_figure(figure, job.output.png, job.output.pdf)

@@ -8,7 +8,7 @@ import torch
 
 from mindgap.train.amend import Amendment
 from mindgap.train.measure import measure_training
-from mindgap.train.rows import grid, open_rows, save_tensors
+from mindgap.train.rows import grid, read_rows, save_tensors
 from tests.bounds import UNIT
 
 # Two pairs of unit vectors, each row with a length of its own: measures do not see it.
@@ -81,11 +81,12 @@ def test_the_amendment_of_a_training_is_applied(tmp_path):
 
 def test_rows_come_back_step_by_step(tmp_path):
     path = write(tmp_path / "r.safetensors", steps=grid(5))
-    with open_rows(path) as rows:
-        assert rows.about["steps"] == [0, 1, 2, 4, 5]
-        assert set(rows.at(4)) == {"scale", "a", "b"}
-        assert set(rows.at()) == {"captions"}
-        np.testing.assert_array_equal(rows.at(4)["a"], X)
+    about, found = read_rows(path)
+    assert about["steps"] == [0, 1, 2, 4, 5]
+    assert set(found) == {None, *about["steps"]}
+    assert set(found[4]) == {"scale", "a", "b"}
+    assert set(found[None]) == {"captions"}
+    np.testing.assert_array_equal(found[4]["a"], X)
     rows, final = measure_training(path, 50, 0.95, 0)
     assert [row["step"] for row in rows] == [0, 1, 2, 4, 5]
     assert final["step"] == 5

@@ -20,7 +20,7 @@ from mindgap.train.batches import Batches
 from mindgap.train.job import Job
 from mindgap.train.loop import Recipe, make_optimiser, run_steps
 from mindgap.train.parallel import Group
-from mindgap.train.rows import grid, save_tensors
+from mindgap.train.rows import save_tensors
 from mindgap.train.state import State
 
 START_TOKENS = 64  # tokens per code that the k-means start looks at, if the batches have them
@@ -64,7 +64,7 @@ class CodebookJob(Job):
         if group.first:
             end = embed(model, test_set, recipe.batch, shares=True)
             about = self._describe(model, facts)
-            state.collect(self.rows, grid(recipe.steps), end, {"size": about["size"]})
+            state.collect(self.rows, end, {"size": about["size"]})
             codes = {side: end[f"codes_{side}"] for side in "ab" if f"codes_{side}" in end}
             save_tensors(self.codes, codes, about)
             weights = {k: v.contiguous().cpu() for k, v in model.state_dict().items()}

@@ -11,7 +11,7 @@ from mindgap.codebook.usage import measure_usage
 from mindgap.gap.cosines import mean_cosine, unit_rows
 from mindgap.gap.measures import modality_gap, relative_gap, separability
 from mindgap.gap.retrieval import match_ranks, recall
-from mindgap.train.rows import open_rows
+from mindgap.train.rows import read_rows
 
 LIGHT_PAIRS = 200  # pairs of the separability of a step
 
@@ -45,12 +45,11 @@ def measure_codebook(
         them; `seed`.
     """
     seed, steps = options["seed"], []
-    with open_rows(path) as rows:
-        size = rows.about["size"]
-        for step in rows.about["steps"]:
-            found = measure_held(rows.at(step), size, LIGHT_PAIRS, seed)
-            steps += [{"step": step, **row} for row in found]
-        end = rows.at()
+    about, rows = read_rows(path)
+    end, size = rows[None], about["size"]
+    for step in about["steps"]:
+        found = measure_held(rows[step], size, LIGHT_PAIRS, seed)
+        steps += [{"step": step, **row} for row in found]
     vectors = vectors_of(end)
     if "log_shares" in end:
         vectors["codes"] = as_vectors(end["log_shares"])

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mindgap.train.rows import open_rows
+from mindgap.train.rows import read_rows
 
 
 def read_codes(path: str | Path) -> tuple[tuple[np.ndarray, np.ndarray], dict[str, Any]]:
     """Codes of both modalities, int16 (n, L) with -1 for padding, and the facts beside them."""
-    with open_rows(path) as rows:
-        codes = rows.at()
-        return (codes["a"], codes["b"]), rows.about
+    about, found = read_rows(path)
+    return (found[None]["a"], found[None]["b"]), about

@@ -27,7 +27,6 @@ from mindgap.train.job import Job
 from mindgap.train.loop import make_optimiser, run_steps
 from mindgap.train.parallel import Group
 from mindgap.train.pool import load_pool, read_texts
-from mindgap.train.rows import grid
 from mindgap.train.state import State
 from mindgap.train.trainer import DualRecipe, train_step
 
@@ -102,8 +101,7 @@ class DualJob(Job):
             run_steps(model, optimiser, recipe, one_step, look, state, group)
             if group.first:
                 amendment = {k: v.numpy() for k, v in model.amendment.tensors().items()}
-                common, about = held.common() | amendment, {"train_pairs": len(pool)}
-                state.collect(self.rows, grid(recipe.steps), common, about)
+                state.collect(self.rows, held.common() | amendment, {"train_pairs": len(pool)})
                 self._save(model)
 
     def _load(self, state: State, group: Group) -> Adapter:

@@ -61,7 +61,7 @@ class Job:
     @property
     def state(self) -> State:
         """State of this training, beside its checkpoint."""
-        return State(self.folder.with_name(f".{self.folder.name}.state"), self.save_every)
+        return State(self.folder.with_name(f".{self.folder.name}.states"), self.save_every)
 
     def settled(self) -> list[Any]:
         """What decides the numbers, as JSON can say it."""

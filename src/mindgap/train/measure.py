@@ -14,7 +14,7 @@ from mindgap.gap.measures import modality_gap
 from mindgap.gap.retrieval import match_ranks, recall
 from mindgap.train.amend import Amendment
 from mindgap.train.losses import cross_entropy
-from mindgap.train.rows import open_rows
+from mindgap.train.rows import read_rows
 
 
 def measure_training(
@@ -25,30 +25,32 @@ def measure_training(
     The gap is that of Mind the Gap: rows normalised first, means not again, in float64. The loss
     is the symmetric cross-entropy over all pairs as one batch, whatever the model is trained on.
     """
-    with open_rows(path) as rows:
-        common = {name: torch.from_numpy(values) for name, values in rows.at().items()}
-        amendment, steps = Amendment.of_tensors(common), []
-        for step in rows.about["steps"]:
-            found = {name: torch.from_numpy(values) for name, values in rows.at(step).items()}
-            x, y = amended(amendment, found["a"], found["b"])
-            row = {
-                "step": step,
-                "logit_scale": float(found["scale"]),
-                "loss": float(cross_entropy(x.double(), y.double(), found["scale"].double(), None)),
-                **rows_measures(x.numpy(), y.numpy()),
-            }
-            if "singles" in found:
-                pictures, prompts = amended(amendment, found["singles"], found["prompts"])
-                row |= zero_shot(pictures, prompts, common["labels"])
-            steps.append(row)
-        final = {
-            **steps[-1],
-            "recall_ceiling": recall_ceiling(common["captions"].numpy()),
-            "pairs": len(x),
-            "train_pairs": rows.about["train_pairs"],
-            **gap_bounds(x.numpy(), y.numpy(), resamples, confidence, seed),
+    about, arrays = read_rows(path)
+    rows = {
+        step: {k: torch.from_numpy(v) for k, v in some.items()} for step, some in arrays.items()
+    }
+    common, steps = rows[None], []
+    amendment = Amendment.of_tensors(common)
+    for step in about["steps"]:
+        found = rows[step]
+        x, y = amended(amendment, found["a"], found["b"])
+        row = {
+            "step": step,
+            "logit_scale": float(found["scale"]),
+            "loss": float(cross_entropy(x.double(), y.double(), found["scale"].double(), None)),
+            **rows_measures(x.numpy(), y.numpy()),
         }
-    return steps, final
+        if "singles" in found:
+            pictures, prompts = amended(amendment, found["singles"], found["prompts"])
+            row |= zero_shot(pictures, prompts, common["labels"])
+        steps.append(row)
+    return steps, {
+        **steps[-1],
+        "recall_ceiling": recall_ceiling(common["captions"].numpy()),
+        "pairs": len(x),
+        "train_pairs": about["train_pairs"],
+        **gap_bounds(x.numpy(), y.numpy(), resamples, confidence, seed),
+    }
 
 
 def amended(

@@ -1,14 +1,12 @@
 """Held-out rows that a training leaves at the steps of its grid, to be measured afterwards.
 
 One safetensors file: tensors `{step}/{name}` for each step, plain `{name}` for what belongs to no
-step, and a header with the facts of the training, the list of its `steps` among them.
+step, and a header with the facts of the training, its `steps` among them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,29 +31,14 @@ def save_tensors(path: str | Path, tensors: dict[str, np.ndarray], about: dict[s
         save_file({k: np.asarray(v, order="C") for k, v in tensors.items()}, part, metadata=header)
 
 
-class Rows:
-    """Rows of a training, read from their open file.
-
-    Attributes
-    ----------
-    about
-        Facts of the training, its `steps` among them.
-    """
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self.about: dict[str, Any] = json.loads(file.metadata()["mindgap"])
-
-    def at(self, step: int | None = None) -> dict[str, np.ndarray]:
-        """Tensors of a step; without one, those that belong to no step."""
-        start = "" if step is None else f"{step}/"
-        names = [key for key in self._file.keys() if key.startswith(start)]  # noqa: SIM118
-        names = [key.removeprefix(start) for key in names]
-        return {n: self._file.get_tensor(start + n) for n in names if "/" not in n}
-
-
-@contextmanager
-def open_rows(path: str | Path) -> Iterator[Rows]:
-    """Yield the rows of a training; a damaged file is a `UserError`."""
+def read_rows(
+    path: str | Path,
+) -> tuple[dict[str, Any], dict[int | None, dict[str, np.ndarray]]]:
+    """Facts of a training, and step -> name -> tensor; None stands for what belongs to no step."""
+    found: dict[int | None, dict[str, np.ndarray]] = {None: {}}
     with open_tensors(path) as file:
-        yield Rows(file)
+        about = json.loads(file.metadata()["mindgap"])
+        for key in file.keys():  # noqa: SIM118
+            step, _, name = key.rpartition("/")
+            found.setdefault(int(step) if step else None, {})[name] = file.get_tensor(key)
+    return about, found

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from mindgap.runtime.errors import UserError
-from mindgap.runtime.files import full_disk, open_tensors, replacing, write_text
-from mindgap.train.rows import save_tensors
+from mindgap.runtime.files import full_disk, replacing, write_text
+from mindgap.train.rows import read_rows, save_tensors
 
 
 class State:
@@ -48,17 +48,13 @@ class State:
         save_tensors(self.folder / f"{step}.safetensors", rows, {})
 
     def collect(
-        self,
-        path: str | Path,
-        steps: list[int],
-        tensors: dict[str, np.ndarray],
-        about: dict[str, Any],
+        self, path: str | Path, tensors: dict[str, np.ndarray], about: dict[str, Any]
     ) -> None:
         """Put the rows of all steps, and tensors of no step, into one file."""
-        whole = dict(tensors)
-        for step in steps:
-            with open_tensors(self.folder / f"{step}.safetensors") as file:
-                whole |= {f"{step}/{name}": file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        whole, steps = dict(tensors), []
+        for part in sorted(self.folder.glob("[0-9]*.safetensors"), key=lambda part: int(part.stem)):
+            steps.append(int(part.stem))
+            whole |= {f"{part.stem}/{name}": z for name, z in read_rows(part)[1][None].items()}
         save_tensors(path, whole, {**about, "steps": steps})
 
     def due(self) -> bool:
