@@ -73,7 +73,8 @@ def fit_realign(x: np.ndarray, y: np.ndarray) -> Maps:
     trace_x, trace_y = x.var(axis=0).sum(), y.var(axis=0).sum()
     if trace_y < TINY:
         raise UserError(
-            "all calibration rows of the second modality are equal: ReAlign needs variance"
+            "all calibration rows of the second modality are equal, and ReAlign divides by their "
+            "variance; check the embeddings"
         )
     scale = float(np.sqrt(trace_x / trace_y))
     return fit_none(x, y)[0], affine(y.mean(axis=0), scale, x.mean(axis=0))
@@ -92,7 +93,7 @@ def fit_dropping(x: np.ndarray, y: np.ndarray, dimensions: int) -> Maps:
     """Set the coordinates whose means differ most to zero (Schrodi et al., ICLR 2025)."""
     if dimensions >= x.shape[1]:
         raise UserError(
-            f"dropping {dimensions} of {x.shape[1]} dimensions leaves none: choose fewer in "
+            f"dropping {dimensions} of {x.shape[1]} dimensions leaves none; choose fewer in "
             "downstream.methods.drop"
         )
     difference = np.abs(x.mean(axis=0) - y.mean(axis=0))
@@ -116,7 +117,8 @@ def fit_whitening(x: np.ndarray, y: np.ndarray) -> Maps:
         values, vectors = np.linalg.eigh(covariance)
         if values.max() < TINY:
             raise UserError(
-                "all calibration rows of a modality are equal: whitening needs variance"
+                "all calibration rows of a modality are equal, and whitening divides by their "
+                "variance; check the embeddings"
             )
         root = 1 / np.sqrt(np.maximum(values, 1e-9 * values.max()))
         return affine(rows.mean(axis=0), (vectors * root) @ vectors.T)
