@@ -7,29 +7,23 @@ twins.csv, separation.csv), random layers over depth (depth.csv), both theorems 
 from functools import partial
 
 from mindgap.cone import plan
+from mindgap.data.sources import named_checkpoints
 
 TOWERS, CONE_FIGURES = plan.towers(config), plan.cone_figures(config)
 FIGURES += [f"cone/{figure}.png" for figure in CONE_FIGURES]
 some_options = partial(plan.initialisations, config)
-
-
-def checkpoints(tower):
-    """Definitions of the checkpoints of one tower of trained weights: folders or names on the hub."""
-    options = plan.initialisations(config).get("trained", {}).get(tower, {})
-    revision = options.get("revision") or "main"
-    return [
-        {"folder": name} if Path(name).is_dir() else {"checkpoint": name, "revision": revision}
-        for name in options.get("checkpoints", [])
-    ]
-
-
-FETCHED |= {manifest(c): c for tower in TOWERS for c in checkpoints(tower) if "checkpoint" in c}
+# Checkpoints of each tower of trained weights.
+TRAINED = {
+    tower: named_checkpoints(trained["checkpoints"], trained.get("revision"))
+    for tower, trained in plan.initialisations(config).get("trained", {}).items()
+}
+FETCHED |= {manifest(c): c for some in TRAINED.values() for c in some if "checkpoint" in c}
 
 
 rule embed_initialisations:
     """Embed the same inputs with many initialisations of one architecture, or trained weights."""
     input:
-        lambda w: [file for c in checkpoints(w.tower) for file in checkpoint_of(c)],
+        lambda w: [file for c in TRAINED.get(w.tower, []) for file in checkpoint_of(c)],
         pairs=lambda w: [
             f"results/{RUN}/pairs/{name}.parquet" for name in plan.tower_datasets(config, w.tower)
         ],
@@ -50,7 +44,7 @@ rule embed_initialisations:
         library=library("embed_initialisations"),
         options=some_options(*plan.EMBEDDING),
         sets=lambda w: plan.tower_datasets(config, w.tower),
-        checkpoints=lambda w: [(c, manifest(c)) for c in checkpoints(w.tower)],
+        checkpoints=lambda w: [(c, manifest(c)) for c in TRAINED.get(w.tower, [])],
         seed=config["seed"],
         device=config["device"],
     script:
