@@ -1,6 +1,6 @@
 """What do the encoders make of the pairs?
 
-Writes results/{run}/embeddings/{model}/{dataset}.safetensors: one float32 tensor a modality, not
+Writes results/{run}/embeddings/{model}/{dataset}.safetensors: one float32 tensor per modality, not
 normalised, row i beside row i, with its history in the header. A data set of several shards is
 embedded as {dataset}.{k}-of-{n}.safetensors, side by side, and then joined.
 """

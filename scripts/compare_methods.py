@@ -15,7 +15,7 @@ from mindgap.shift.moves import shift_axis
 
 
 def main(job):
-    """Write retrieval over the shifts, one row a method, and the curves of the mixed corpora."""
+    """Write retrieval over the shifts, one row per method, and the curves of the mixed corpora."""
     task, given, options = job.params.task, dict(job.input.items()), job.params.options
     embeddings = load_embeddings(given["embeddings"])
     check_pairs(embeddings, job.wildcards.model)

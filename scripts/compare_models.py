@@ -6,7 +6,7 @@ from mindgap.runtime.job import run
 
 
 def main(job):
-    """Write one row a model and set, and Kendall's tau of each measure with each score."""
+    """Write one row per model and set, and Kendall's tau of each measure with each score."""
     # A run without tasks has no curves, and one that trains nothing has no trainings.
     given = [[read_csv(path) for path in paths] for _, paths in job.input.items()]
     table = gather(*(tables[0] if tables else None for tables in given))

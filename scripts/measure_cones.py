@@ -11,7 +11,7 @@ from mindgap.runtime.job import run
 
 
 def main(job):
-    """Write the tables of all architectures, one row an initialisation, and their summaries."""
+    """Write the tables of all architectures, one row per initialisation, and their summaries."""
     options, seed, threads = job.params.options, job.params.seed, job.threads
     names = ("cones", "histograms", "gaps", "twins", "separation", "spectra", "scatter")
     parts = {name: [] for name in names}

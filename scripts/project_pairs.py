@@ -12,7 +12,7 @@ from mindgap.runtime.job import run
 
 
 def main(job):
-    """Write one row a model, data set, method, modality and item."""
+    """Write one row per model, data set, method, modality and item."""
     options, seed, tables = job.params.options, job.params.seed, []
     for path in tqdm(job.input, desc="project", unit=" models"):
         embeddings = load_embeddings(path)

@@ -118,19 +118,19 @@ def test_groups_hold_one_width_and_every_network_once():
 
 
 def test_refusals():
-    with pytest.raises(UserError, match="a depth of 0: give at least one layer"):
+    with pytest.raises(UserError, match="depth must be at least 1, got 0"):
         trace_depth([Network("relu")], 0, 10, [0])
     with pytest.raises(UserError, match="no activation is called 'swish'"):
         Network("swish")
     with pytest.raises(UserError, match="no bias is called 'big'"):
         Network("relu", "big")
-    with pytest.raises(UserError, match="one width"):
+    with pytest.raises(UserError, match="must have the same width"):
         trace_depth([Network("relu", width=8), Network("relu", width=9)], 1, 10, [0])
     bad = torch.zeros(4, 8)
     bad[1, 2] = torch.nan
-    with pytest.raises(UserError, match="the inputs hold values that are not finite"):
+    with pytest.raises(UserError, match="the inputs have values that are not finite"):
         trace_depth([Network("relu", width=8)], 1, bad, [0])
-    with pytest.raises(UserError, match="inputs of dimension 8 for networks of width 9"):
+    with pytest.raises(UserError, match="inputs must have the width 9 of the networks, got 8"):
         trace_depth([Network("relu", width=9)], 1, torch.zeros(4, 8), [0])
     huge = torch.full((4, 8), 3e38)
     with pytest.raises(UserError, match="the rows of a layer are not finite"):
@@ -209,5 +209,5 @@ def test_caps():
     x = rng.standard_normal((400_000, 5))
     inside = (x[:, 0] / np.linalg.norm(x, axis=1) > np.cos(np.arccos(0.1) / 2)).mean()
     assert 2 ** cap_log2(0.1, 5) == pytest.approx(inside, rel=0.02)
-    with pytest.raises(UserError, match="give at least 2"):
+    with pytest.raises(UserError, match="dimension must be at least 2"):
         cap_log2(0.5, 1)

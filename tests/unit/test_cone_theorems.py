@@ -105,7 +105,7 @@ def test_growth_has_intervals_and_says_what_the_theorem_covers():
 
 
 def test_more_units_than_the_width_are_refused():
-    with pytest.raises(UserError, match="9 units of layers 8 wide"):
+    with pytest.raises(UserError, match="units must be at most the width 8, got 9"):
         variance_table(1, 8, 5, 4, 9, 0)
 
 

@@ -59,7 +59,7 @@ def test_unreadable_files(tmp_path):
     files = {"image": f"{tmp_path}/huge.npy", "text": f"{tmp_path}/huge.npy"}
     assert "beyond the range of float32" in refused(own_arrays, files)
     (tmp_path / "x.csv").write_text("1,2")
-    assert ".csv is not read; give .npy" in refused(read_array, str(tmp_path / "x.csv"))
+    assert ".csv cannot be read; give .npy" in refused(read_array, str(tmp_path / "x.csv"))
     np.save(tmp_path / "words.npy", np.array(["a", "b"]))
     assert "real numbers" in refused(read_array, str(tmp_path / "words.npy"))
 

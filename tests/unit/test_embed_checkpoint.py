@@ -60,7 +60,7 @@ def test_an_unknown_type_fails_with_the_known_ones(copy):
     with pytest.raises(UserError, match=r"'gpt2' \(known: clip, siglip, .*bert\)"):
         load_encoder(copy)
     (copy / "config.json").unlink()
-    with pytest.raises(UserError, match="no checkpoint folder"):
+    with pytest.raises(UserError, match="not a checkpoint folder"):
         load_encoder(copy)
 
 

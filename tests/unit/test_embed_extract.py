@@ -110,8 +110,8 @@ def test_a_full_memory_halves_the_batch_and_changes_nothing(pairs, caplog):
         found = embed_pairs(small, pairs, Work(batch_size=32), CPU)
     for modality, rows in whole.rows.items():
         np.testing.assert_array_equal(found.rows[modality], rows)
-    assert "cpu is full: 16 a batch" in caplog.text
-    assert "cpu is full: 4 a batch" in caplog.text
+    assert "cpu is full: batches of 16" in caplog.text
+    assert "cpu is full: batches of 4 " in caplog.text
     small.most = 0
     with pytest.raises(UserError, match="one image does not fit"):
         embed_pairs(small, pairs, Work(batch_size=2), CPU)

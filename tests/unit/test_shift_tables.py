@@ -1,9 +1,11 @@
+import runpy
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from mindgap.embed.store import Embeddings, save_embeddings
 from mindgap.runtime.errors import UserError
 from mindgap.shift.tables import landscape_table, minima_table, shift_grid, trend_table
 
@@ -17,6 +19,32 @@ def test_grid():
     np.testing.assert_array_equal(shift_grid(2, 2, 1), [2])
     with pytest.raises(UserError, match="a grid of shifts from 1 to 0 is empty"):
         shift_grid(1, 0, 0.5)
+    with pytest.raises(UserError, match="more than 100,000 points; take larger steps"):
+        shift_grid(-5, 5, 1e-7)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"batch": 50}, "batch must be between 2 and the 49 pairs, got 50"),
+        ({"stop": -2}, "a grid of shifts from -1 to -2 is empty"),
+        ({"inverse_temperatures": [1e30]}, "at most 1e.09, got 1e.30"),
+    ],
+)
+def test_a_landscape_that_does_not_fit_is_named(root, clouds, tmp_path, change, what):
+    path = tmp_path / "set.safetensors"
+    save_embeddings(path, Embeddings(dict(zip(("image", "text"), clouds(49, 8), strict=True))))
+    options = {"start": -1, "stop": 1, "step": 0.5, "sides": "both", "batch": 10} | change
+    job = SimpleNamespace(
+        input=SimpleNamespace(embeddings=path, training=[]),
+        output={},
+        wildcards=SimpleNamespace(model="mine", dataset="own"),
+        params=SimpleNamespace(landscapes={"fine": options}, inverse_temperatures=[10]),
+        threads=1,
+    )
+    main = runpy.run_path(str(root / "scripts/sweep_shift.py"))["main"]
+    with pytest.raises(UserError, match=f"config: shift.landscapes.fine, mine on own: .*{what}"):
+        main(job)
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def main_inputs(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def figure_cones(histograms: pd.DataFrame, summary: pd.DataFrame) -> Figure:
-    """Fig 2a: cosines of all pairs, a column an architecture, a row a kind of weights and inputs.
+    """Fig 2a: cosines of all pairs; columns are architectures, rows kinds of weights and inputs.
 
     A thin line is one initialisation; the number is the mean over all of them, with the lowest and
     the highest.
@@ -129,7 +129,7 @@ def _where(table: pd.DataFrame, key: dict) -> pd.DataFrame:
 
 
 def figure_depth(depth: pd.DataFrame, points: pd.DataFrame) -> Figure:
-    """Fig 2b: mean cosine over depth, a panel a bias, a line an activation.
+    """Fig 2b: mean cosine over depth, one panel per bias, one line per activation.
 
     Bands hold all seeds; dots are published single draws; dashed is the ReLU closed form for
     infinite width.

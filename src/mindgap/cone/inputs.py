@@ -104,7 +104,7 @@ def read_items(path: str | Path, name: str, count: int, size: int) -> Inputs:
         pictures.append(prepare(open_picture(image), size))
         texts.append(captions[0])
     if len(texts) < 2:
-        raise UserError(f"{name}: cosines of pairs need at least two items")
+        raise UserError(f"{name}: cosines of pairs need at least two items; add some")
     return Inputs(name, len(texts), np.stack(pictures), texts)
 
 
@@ -158,7 +158,7 @@ def gather_inputs(
         if every[name].count != every[other].count:
             raise UserError(
                 f"{other} has {every[other].count} items, but {name}, which it draws another way, "
-                f"has {every[name].count}; two drawings of one meaning stand item beside item"
+                f"has {every[name].count}; item i of both must mean the same"
             )
         few.append(replace(every[other], texts=None))
     return [first, *(every[name] for name in sets)], few

@@ -114,7 +114,7 @@ def cap_log2(cosine: float, dimension: int) -> float:
     function, which is evaluated in logarithms because it underflows in high dimensions.
     """
     if dimension < 2:
-        raise UserError(f"a sphere in {dimension} dimensions has no cones; give at least 2")
+        raise UserError(f"dimension must be at least 2, got {dimension}")
     half = np.arccos(np.clip(cosine, -1, 1)) / 2
     a, x = (dimension - 1) / 2, np.sin(half) ** 2
     if x == 0:

@@ -134,7 +134,7 @@ def trace_depth(
         How many standard normal rows to draw for each seed, or the rows themselves, of shape
         (n, width) or (seeds, n, width).
     seeds
-        One network of every kind is drawn a seed.
+        One network of every kind is drawn per seed.
 
     Raises
     ------
@@ -144,9 +144,11 @@ def trace_depth(
     width = _check(networks, depth)
     if isinstance(inputs, torch.Tensor):
         if not torch.isfinite(inputs).all():
-            raise UserError("the inputs hold values that are not finite")
+            raise UserError("the inputs have values that are not finite")
         if inputs.shape[-1] != width:
-            raise UserError(f"inputs of dimension {inputs.shape[-1]} for networks of width {width}")
+            raise UserError(
+                f"inputs must have the width {width} of the networks, got {inputs.shape[-1]}"
+            )
         start = inputs.expand(len(seeds), -1, -1)
     else:
         start = Draws(seeds, 0, threads).normal(inputs, width)
@@ -164,10 +166,10 @@ def trace_depth(
 
 def _check(networks: Sequence[Network], depth: int) -> int:
     if depth < 1:
-        raise UserError(f"a depth of {depth}: give at least one layer")
+        raise UserError(f"depth must be at least 1, got {depth}")
     widths = {network.width for network in networks}
     if len(widths) != 1:
-        raise UserError("networks that run together have one width")
+        raise UserError("networks that run together must have the same width")
     return widths.pop()
 
 

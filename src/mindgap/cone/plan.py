@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from mindgap.config.cone import Initialisations
 from mindgap.config.problems import nearest
 from mindgap.config.root import Config
 from mindgap.data.definitions import modalities
+from mindgap.data.sources import named_checkpoints
 
 _INITIALISATIONS = "initialisations"
 #: Options that concern the embeddings, and those that concern what is measured on them.
@@ -59,13 +59,7 @@ def checkpoints(config: Config, tower: str) -> list[dict[str, Any]]:
     """Checkpoints of a tower of trained weights: folders, or names on the hub."""
     options = initialisations(config)
     trained = options.trained.get(tower) if options else None
-    if trained is None:
-        return []
-    revision = trained.revision or "main"
-    return [
-        {"folder": name} if Path(name).is_dir() else {"checkpoint": name, "revision": revision}
-        for name in trained.checkpoints
-    ]
+    return named_checkpoints(trained.checkpoints, trained.revision) if trained else []
 
 
 def cone_datasets(config: Config) -> dict[str, str]:

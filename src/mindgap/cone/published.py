@@ -11,7 +11,7 @@ _CELL = ["activation", "bias", "block", "width"]
 
 
 def depth_table(found: np.ndarray, cells: list[dict], closed: list[np.ndarray]) -> pd.DataFrame:
-    """One row a kind of network and depth: mean, sd, lowest and highest over the seeds.
+    """One row per kind of network and depth: mean, sd, lowest and highest over the seeds.
 
     `found` has the shape (cells, depth + 1, seeds); `closed` holds the curve of infinite width of
     each cell, NaN where there is none.

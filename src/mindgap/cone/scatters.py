@@ -17,9 +17,9 @@ CASE = ["model", "weights", "modality", "case", "inputs_a", "inputs_b"]
 
 
 def figure_scatter(scatter: pd.DataFrame, separation: pd.DataFrame) -> Figure:
-    """Fig 2c: embeddings of the same inputs by many initialisations, a colour each.
+    """Fig 2c: embeddings of the same inputs by many initialisations, one colour for each.
 
-    A column an architecture, a row a set of inputs. Below each panel: how often the nearest
+    Columns are architectures, rows sets of inputs. Below each panel: how often the nearest
     neighbour names the initialisation, and the mean cosine within and between them.
 
     Parameters
@@ -74,7 +74,7 @@ def figure_scatter(scatter: pd.DataFrame, separation: pd.DataFrame) -> Figure:
 
 
 def figure_spectra(spectra: pd.DataFrame, separation: pd.DataFrame) -> Figure:
-    """Singular values of all embeddings of many initialisations, a panel an architecture.
+    """Singular values of all embeddings of many initialisations, one panel per architecture.
 
     The dashed line stands one before the number of initialisations: that many values are large
     where each is a tight cloud.

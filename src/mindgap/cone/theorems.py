@@ -100,7 +100,7 @@ def variance_table(
     `unit_margins`).
     """
     if units > width:
-        raise UserError(f"{units} units of layers {width} wide; give at most the width")
+        raise UserError(f"units must be at most the width {width}, got {units}")
     seeds = member_seeds(seed, draws, "theorem 2")
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(inputs, width, generator=generator)

@@ -81,6 +81,16 @@ def manifest(options: dict[str, Any]) -> str | None:
     )
 
 
+def named_checkpoints(names: list[str], revision: str | None) -> list[dict[str, str]]:
+    """Options of checkpoints, each of which is given as a folder or by its name on the hub."""
+    return [
+        {"folder": name}
+        if Path(name).is_dir()
+        else {"checkpoint": name, "revision": revision or "main"}
+        for name in names
+    ]
+
+
 def shipped_file(source: str, name: str) -> str | None:
     """Copy of a file that comes with the repository, or None."""
     path = f"resources/{source}/{name}"

@@ -65,11 +65,15 @@ def read_labels(
 
     have = pq.read_schema(pairs).names
     if "label" not in have:
-        raise UserError(f"{pairs} has no column 'label': classification needs the class of an item")
+        raise UserError(
+            f"{pairs} has no column 'label'; classification needs the class of each item"
+        )
     columns = [name for name in ("label", "group") if name in have]
     table = pq.read_table(pairs, columns=columns).take(items).to_pydict()
     if None in table["label"]:
-        raise UserError(f"{pairs}: item {table['label'].index(None)} has no label")
+        raise UserError(
+            f"{pairs}: item {table['label'].index(None)} has no label; add it or remove the item"
+        )
     # All labels of the table, so that the classes do not depend on what could be embedded.
     every = pq.read_table(pairs, columns=["label"])["label"].unique().to_pylist()
     names = class_names(prompts, [label for label in every if label is not None])
@@ -140,7 +144,7 @@ def vectors_of_rows(texts: np.ndarray, labels: Labels) -> np.ndarray:
     for number, name in enumerate(labels.names):
         rows = texts[labels.numbers == number]
         if not len(rows):
-            raise UserError(f"the class {name!r} has no prompt: no item of the set belongs to it")
+            raise UserError(f"the class {name!r} has no prompt, because no item belongs to it")
         vectors.append(np.unique(rows, axis=0).mean(axis=0))
     return unit_rows(np.stack(vectors))
 

@@ -66,8 +66,8 @@ def splits(n: int, calibration: float, seed: int) -> dict[str, tuple[np.ndarray,
     count = round(calibration * n)
     if count < 2 or n - count < 2:
         raise UserError(
-            f"a calibration split of {calibration:g} of {n} items leaves {count} to fit on and "
-            f"{n - count} to test on; both need two or more"
+            f"config: downstream.methods.calibration is {calibration:g}, which splits {n} items "
+            f"into {count} to fit on and {n - count} to test on; both need two or more"
         )
     order = np.random.default_rng(seed).permutation(n)
     every = np.arange(n)

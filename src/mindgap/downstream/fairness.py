@@ -21,7 +21,7 @@ LEAST = 10
 def check_groups(groups: np.ndarray | None, chosen: list[str] | None) -> list[str]:
     """Groups to audit, in order; refuse absent and tiny ones."""
     if groups is None or all(group is None for group in groups):
-        raise UserError("an audit compares groups, and this set has none: give it a column `group`")
+        raise UserError("an audit compares groups, but this set has none; add a column `group`")
     known = sorted({str(group) for group in groups if group is not None})
     for group in chosen or ():
         if group not in known:
@@ -63,7 +63,7 @@ def measure_rates(
 
     Returns
     -------
-    One row a shift, group (`all` pools them) and category (also `sum`, any of them, and
+    One row per shift, group (`all` pools them) and category (also `sum`, any of them, and
     `accuracy`): shift, group, category, n, count, rate, low, high (Wilson); change, its
     interval change_low and change_high, and p (McNemar, exact) against no shift.
     """

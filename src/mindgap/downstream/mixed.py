@@ -77,7 +77,7 @@ class Ranks:
     mixed: dict[str, np.ndarray]
 
     def curves(self, corpora: Corpora) -> list[dict[str, Any]]:
-        """NDCG@10 over the share of texts, one row a share and way to ask."""
+        """NDCG@10 over the share of texts, one row per share and way to ask."""
         return [
             {
                 "query": query,

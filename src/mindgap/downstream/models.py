@@ -50,7 +50,7 @@ def kendall(a: np.ndarray, b: np.ndarray, resamples: int, seed: int) -> tuple[fl
 def gather(
     gaps: pd.DataFrame, curves: pd.DataFrame | None, trainings: pd.DataFrame | None
 ) -> pd.DataFrame:
-    """One row a model and set: `over`, model, gap measures, recall, accuracy of each task.
+    """One row per model and set: `over`, model, gap measures, recall, accuracy of each task.
 
     Models are compared on one set of pairs (`gaps`, as gap.csv), with the accuracy that they have
     on each task at no shift (`curves`), on whatever set that is; the run's own trainings on the set
@@ -75,7 +75,7 @@ def gather(
 
 
 def correlate(table: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
-    """One row a set, gap measure and score: models, tau, p.
+    """One row per set, gap measure and score: models, tau, p.
 
     `table` has the columns `over` (the set of models that are compared), and measures and scores;
     sets of fewer than `LEAST` models have no row.

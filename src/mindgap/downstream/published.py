@@ -41,7 +41,7 @@ def published_rates(
 ) -> pd.DataFrame:
     """Rates of offensive labels from the published confusion counts, in percent.
 
-    One row a shift, group (and `all`) and category (and `sum`): n, count, percent, its Wilson
+    One row per shift, group (and `all`) and category (and `sum`): n, count, percent, its Wilson
     interval, and p of the unpaired chi-squared test against no shift, which is all that counts
     allow. Genders are pooled in the counts, so no accuracy follows from them.
     """

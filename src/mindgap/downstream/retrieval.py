@@ -88,7 +88,7 @@ def _count(products, along_q, along_g, scale, a, b, first, last, tie, ranks):
 def retrieval_curve(
     embeddings: Embeddings, shifts: np.ndarray, sides: str, queries: int, seed: int
 ) -> pd.DataFrame:
-    """R@1, R@5, R@10 and median rank both ways, one row a shift and direction.
+    """R@1, R@5, R@10 and median rank both ways, one row per shift and direction.
 
     Columns shift, distance, direction (`ab` retrieves b for a), queries, gallery, recall_at_1,
     recall_at_5, recall_at_10, median_rank (1 is the best). The first row of each item makes

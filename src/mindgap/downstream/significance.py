@@ -77,7 +77,7 @@ def judge_shifts(
 
     Returns
     -------
-    One row a `procedure`:
+    One row per `procedure`:
 
     * `published` (Liang et al. 2022, Supp. Table 5): the best shift on the evaluation set itself,
       chi-squared of the two accuracies as if they were of two independent samples, uncorrected.

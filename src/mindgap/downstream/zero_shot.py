@@ -72,7 +72,7 @@ def roc_auc(scores: np.ndarray, positive: np.ndarray) -> float:
 
 
 def accuracy_curve(found: Classified, labels: np.ndarray) -> pd.DataFrame:
-    """One row a shift: shift, distance, n, accuracy, balanced_accuracy, roc_auc (two classes)."""
+    """One row per shift: shift, distance, n, accuracy, balanced_accuracy, roc_auc (two classes)."""
     correct = found.predicted == labels
     present = np.unique(labels)
     balanced = np.mean([correct[:, labels == k].mean(axis=1) for k in present], axis=0)

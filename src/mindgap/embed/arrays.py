@@ -34,7 +34,7 @@ def read_array(address: str) -> np.ndarray:
                 with safe_open(path, "np") as arrays:
                     array = arrays.get_tensor(_choose(list(arrays.keys()), key, path))
             case suffix:
-                raise UserError(f"{path}: {suffix or 'no suffix'} is not read; give {_KINDS}")
+                raise UserError(f"{path}: {suffix or 'no suffix'} cannot be read; give {_KINDS}")
     except UserError:
         raise
     except Exception as error:
@@ -72,7 +72,7 @@ def features(path: str, modalities: list[str]) -> Embeddings:
 
 
 def own_arrays(files: dict[str, str]) -> Embeddings:
-    """Read a user's own arrays, one file a modality."""
+    """Read a user's own arrays, one file per modality."""
     rows = {}
     for modality, file in files.items():
         given, name = read_array(file), f"{modality} in {file}"

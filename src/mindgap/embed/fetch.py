@@ -33,7 +33,7 @@ def fetch_checkpoint(
         commit, place = _from_hub(checkpoint, (known or {}).get("commit") or revision, folder)
     files = describe_folder(folder)
     if not {"config.json"} <= set(files):
-        raise UserError(f"{checkpoint} at {revision} has no config.json; it is no checkpoint")
+        raise UserError(f"{checkpoint} at {revision} has no config.json, so it is not a checkpoint")
     found = {"checkpoint": checkpoint, "revision": revision, "commit": commit, "files": files}
     if known and known["files"] != files:
         names = sorted(

@@ -25,7 +25,7 @@ def read_items(
         if name not in names:
             raise UserError(
                 f"{pairs} has no column {name!r} (it has: {', '.join(names)}); this model embeds "
-                "other modalities: choose another data set for it with `datasets`"
+                "other modalities; choose another data set for it with `datasets`"
             )
     groups, first, offset = [], 0, 0
     for group in range(file.num_row_groups):

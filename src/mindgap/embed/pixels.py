@@ -1,7 +1,7 @@
 """Pictures to pixel tensors, as a checkpoint's own image processor does it, only faster.
 
 The processor decides. Its geometry (resize, centre crop) is read from its attributes and done by
-Pillow on the picture itself; what it does to the values is one affine map a channel, learnt from
+Pillow on the picture itself; what it does to the values is one affine map per channel, learnt from
 two uniform pictures and applied to a whole batch on the model's device. Whether the result is the
 processor's own is not assumed but tried on pictures of several shapes; where it is not, the
 processor itself does the work.

@@ -89,7 +89,7 @@ class Runner:
                         "set device: cpu or take a smaller model"
                     ) from None
                 self.limit, full = size // 2, True
-                logging.info("%s is full: %s a batch from now on", self.device, self.limit)
+                logging.info("%s is full: batches of %s from now on", self.device, self.limit)
             if full and self.device.type == "cuda":
                 torch.cuda.empty_cache()  # after the error is gone, which held on to the batch
         rows = found[0] if len(found) == 1 else torch.cat(found)

@@ -1,4 +1,4 @@
-"""Embeddings on disk: one safetensors file a model and data set, with its history in the header."""
+"""Embeddings on disk: one safetensors file per model and data set, its history in the header."""
 
 from __future__ import annotations
 

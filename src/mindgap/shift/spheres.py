@@ -106,7 +106,7 @@ def critical_scale(spacing: float) -> tuple[float, float]:
 
 
 def azimuth_table(spacings: list[float], scales: list[float]) -> pd.DataFrame:
-    """Loss of the world `azimuth` for tilts of -90 to 90 degrees, one row a point."""
+    """Loss of the world `azimuth` for tilts of -90 to 90 degrees, one row per point."""
     rows = []
     for spacing in spacings:
         for pairing in PAIRINGS:
@@ -128,7 +128,7 @@ def azimuth_table(spacings: list[float], scales: list[float]) -> pd.DataFrame:
 
 
 def ring_table(scales: list[float], heights: np.ndarray) -> pd.DataFrame:
-    """Loss of the world `rings` for each height, labelling and scale, one row a point."""
+    """Loss of the world `rings` for each height, labelling and scale, one row per point."""
     return pd.DataFrame(
         {
             "labels": name,
@@ -193,7 +193,7 @@ def compare(reference: pd.DataFrame) -> pd.DataFrame:
 
 
 def closed_form_table(spacings: list[float], most: float, points: int = 401) -> pd.DataFrame:
-    """The closed form over scale * cos(tilt) from 0 to `most`, one row a point."""
+    """The closed form over scale * cos(tilt) from 0 to `most`, one row per point."""
     return pd.DataFrame(
         {
             "spacing": spacing,
@@ -208,14 +208,14 @@ def closed_form_table(spacings: list[float], most: float, points: int = 401) -> 
 
 
 def deviations(points: pd.DataFrame) -> pd.DataFrame:
-    """Largest deviation of each curve of `compare`, one row a curve."""
+    """Largest deviation of each curve of `compare`, one row per curve."""
     keys = ["world", "pairing", "spacing", "inverse_temperature"]
     curves = points.groupby(keys, sort=False, dropna=False)["deviation"]
     return curves.agg(points="size", deviation="max").reset_index()
 
 
 def picture_table(spacing: float, tilt: float) -> pd.DataFrame:
-    """Points of the mismatched world `azimuth`, one row a point: modality, pair, x, y, z."""
+    """Points of the mismatched world `azimuth`, one row per point: modality, pair, x, y, z."""
     worlds = zip(("image", "text"), azimuth_points(spacing, "mismatched", tilt), strict=True)
     return pd.DataFrame(
         {"modality": modality, "pair": pair, "x": x, "y": y, "z": z}

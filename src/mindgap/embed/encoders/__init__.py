@@ -1,1 +1,1 @@
-"""Encoders by the model type of their checkpoint: one adapter a family, all of one protocol."""
+"""Encoders by the model type of their checkpoint: one adapter per family, one protocol."""

@@ -135,7 +135,9 @@ class Adapter:
             positions -= self.language.pad_token_id + 1
         self.context = min(positions, self.tokenizer.model_max_length)
         if self.context >= _UNBOUNDED:
-            raise UserError(f"{self.folder}: neither tokenizer nor model says how long a text is")
+            raise UserError(
+                f"{self.folder}: neither its tokenizer nor its model has a maximum length"
+            )
         vocabulary = self.tokenizer.get_vocab()
         if set(vocabulary) <= set(self.tokenizer.all_special_tokens):
             raise UserError(f"{self.folder}: its tokenizer knows no word; copy its files again")

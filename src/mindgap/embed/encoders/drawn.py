@@ -22,7 +22,11 @@ RESNETS = {
 
 
 class Drawn:
-    """What encoders without files share; subclasses say how weights are drawn and rows pooled."""
+    """What encoders without files share.
+
+    Subclasses initialise anew from a seed in `draw(seed)`, on the CPU, so that every device has the
+    same numbers, and give what stands before a projection in `pool(modality, inputs)`.
+    """
 
     modalities: tuple[str, ...] = ("image",)
     #: Whether a projection follows the pooling.
@@ -34,14 +38,6 @@ class Drawn:
         """Move the model to a device."""
         self.model.to(device)
         return self
-
-    def draw(self, seed: int) -> None:
-        """Initialise anew from a seed; on the CPU, so that every device has the same numbers."""
-        raise NotImplementedError
-
-    def pool(self, modality: str, inputs: Inputs) -> torch.Tensor:
-        """What stands before a projection: (n, width)."""
-        raise NotImplementedError
 
     def project(self, modality: str, pooled: torch.Tensor) -> torch.Tensor:
         """Vectors of pooled rows."""

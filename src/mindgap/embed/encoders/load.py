@@ -93,8 +93,8 @@ def _model_type(folder: Path) -> str:
         kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
     except (OSError, ValueError, KeyError) as error:
         raise UserError(
-            f"{folder} is no checkpoint folder: it has no config.json with a model_type; give the "
-            "folder that save_pretrained wrote, or one in the format of transformers"
+            f"{folder} is not a checkpoint folder: it has no config.json with a model_type; give "
+            "the folder that save_pretrained wrote, or one in the format of transformers"
         ) from error
     if kind not in ADAPTERS:
         raise UserError(
