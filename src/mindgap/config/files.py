@@ -224,14 +224,19 @@ def name_problems(run: Run, saved: dict[str, Any]) -> Iterator[str]:
     `saved` is the configuration that was saved with these results. Changed options re-run what
     depends on them; but another checkpoint, file or folder is another model.
     """
-    there = {
-        "models": lambda name: next(Path(f"results/{run.name}/embeddings").glob(f"{name}*"), None),
+    made = {
+        # Models with random weights have their seed at the end of their names.
+        "models": lambda name: any(
+            Path(paths.embeddings(run.name, one, "any")).parent.exists()
+            for one in run.models
+            if one == name or one.rpartition("_s")[0] == name
+        ),
         "datasets": lambda name: _done([paths.pairs(run.name, name)]),
     }
-    for group, made in there.items():
+    for group, exists in made.items():
         before, now = saved.get(group) or {}, run.options[group]
         for name in [n for n in now if n in before]:
-            if _identity(before[name]) != _identity(now[name]) and made(name):
+            if _identity(before[name]) != _identity(now[name]) and exists(name):
                 yield (
                     f"config: {group}.{name}: results/{run.name} has results of another "
                     f"{group[:-1]} of this name; give the run or the {group[:-1]} another name, "
