@@ -166,10 +166,11 @@ def test_all_problems_of_files_are_told(problems):
 
 def test_a_device_that_is_not_here_is_refused(problems, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr("sys.argv", ["snakemake"])
     monkeypatch.setattr("pathlib.Path.exists", lambda path: str(path) not in ("/dev/nvidia0",))
     said = problems({**arrays(), "device": "cuda:1"})
     assert "config: device: cuda:1, but this machine has no NVIDIA GPU; set device: auto" in said
-    monkeypatch.setattr("shutil.which", lambda name: name if name == "sbatch" else None)
+    monkeypatch.setattr("sys.argv", ["snakemake", "--workflow-profile", "profiles/slurm"])
     assert not any("device" in line for line in problems({**arrays(), "device": "cuda"}))
 
 

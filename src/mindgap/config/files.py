@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -34,8 +35,8 @@ _PARTS = {
 }
 #: The fewest pairs that can be split into a part to fit on and a part to test on.
 _LEAST = 4
-#: Commands that send jobs to other machines, whose devices nobody knows here.
-_SCHEDULERS = ("sbatch", "kubectl", "qsub", "condor_submit")
+#: Words of a command line that sends its jobs to other machines.
+_ELSEWHERE = ("--executor", "slurm", "kubernetes")
 #: What a model or a data set is; its other options may change under its name.
 _IDENTITY = (
     *("kind", "checkpoint", "folder", "source", "file", "architecture", "training"),
@@ -73,7 +74,9 @@ def _done(files: Any) -> bool:
 
 def _device(device: str) -> Iterator[str]:
     there = Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi")
-    if device.startswith("cuda") and not (there or any(map(shutil.which, _SCHEDULERS))):
+    called = " ".join([*sys.argv, os.environ.get("SNAKEMAKE_PROFILE", "")])
+    elsewhere = any(word in called for word in _ELSEWHERE)
+    if device.startswith("cuda") and not there and not elsewhere:
         yield f"config: device: {device}, but this machine has no NVIDIA GPU; set device: auto"
 
 
