@@ -122,7 +122,7 @@ def refused(overlay):
         ),
         (
             {"shift": {"inverse_temperatures": [1, 1e30]}},
-            "config: shift.inverse_temperatures.1: must be at most 1e+06, got 1e+30",
+            "config: shift.inverse_temperatures.1: must be at most 1e+09, got 1e+30",
         ),
         (
             {"shift": {"landscapes": {"full": {"inverse_temperatures": "lerned"}}}},

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from mindgap.config import read_yaml
 from mindgap.config.files import file_problems, name_problems
 from mindgap.data.headers import array_header
 from mindgap.runtime.errors import UserError
+from tests.checkpoints import FAMILIES, make_checkpoint
 from tests.samples import resolve
 
 ROWS = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
@@ -142,6 +144,15 @@ def test_a_whole_checkpoint_is_accepted(problems):
 def test_what_a_checkpoint_lacks_is_never_invented(problems, make, sentence):
     (said,) = problems(make())
     assert said.startswith("config: models.mine.folder: ") and sentence in said
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_checkpoints_of_every_family_are_accepted(problems, family):
+    """What save_pretrained leaves is whole, whatever the files of its tokenizer are called."""
+    make_checkpoint(family, Path("mine"))
+    mine = {"kind": "encoder", "folder": "mine", "modalities": list(FAMILIES[family])}
+    select = {"models": ["mine"], "datasets": ["shapes"]}
+    assert problems({"models": {"mine": mine}, "select": select}) == []
 
 
 def test_all_problems_of_files_are_told(problems):

@@ -75,8 +75,8 @@ Seeds = Annotated[list[Seed], Unique, Field(min_length=1, json_schema_extra=_DIS
 Widths = Annotated[
     list[Annotated[int, Field(ge=1)]], Unique, Field(min_length=1, json_schema_extra=_DISTINCT)
 ]
-#: 1/tau; beyond this range the softmax is that of the maximum, or of no choice, in float64.
-Scale = number(ge=1e-6, le=1e6)
+#: 1/tau; beyond this range the loss is that of the nearest row alone, or knows no difference.
+Scale = number(ge=1e-8, le=1e9)
 Scales = Annotated[list[Scale], Unique, Field(min_length=1, json_schema_extra=_DISTINCT)]
 Sides = Literal["both", "a", "b"]
 Captions = Literal["first", "last", "all"]
