@@ -10,11 +10,18 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
+from mindgap.cone.plan import EMBEDDING, MEASURING
 from mindgap.config import Config, merge, parse_config, read_yaml
+from mindgap.config.codebook import CodebookOptions, Inputs
+from mindgap.config.cone import Initialisations
+from mindgap.config.downstream import AuditOptions
 from mindgap.config.manual import documents
+from mindgap.config.models import ClipModel
 from mindgap.config.parse import complete
 from mindgap.config.read import read_config
 from mindgap.config.run import Run
+from mindgap.config.shift import Landscape
+from mindgap.config.train import SmallClip, TrainingOptions
 from mindgap.runtime.errors import UserError
 from tests.samples import given, resolve
 
@@ -115,7 +122,7 @@ def refused(overlay):
         ),
         (
             {"shift": {"inverse_temperatures": [1, 1e30]}},
-            "config: shift.inverse_temperatures.1: must be at most 1e+06, got 1e+30",
+            "config: shift.inverse_temperatures.1: must be at most 1e+09, got 1e+30",
         ),
         (
             {"shift": {"landscapes": {"full": {"inverse_temperatures": "lerned"}}}},
@@ -254,6 +261,33 @@ def test_options_of_trainings_and_codebooks_are_laid_over_each_other():
     both, matched = (run.codebooks[f"video_audio_{v}_s0"].options for v in ("both", "matched"))
     assert (both["steps"], matched["steps"], both["batch"]) == (8, 5, 4)
     assert (both["inputs"]["size"], both["inputs"]["mels"], both["inputs"]["rate"]) == (16, 8, 8000)
+
+
+def test_every_option_is_in_what_rules_hand_to_their_jobs():
+    """Types are not hashed: a default that changes must change a parameter."""
+    run = resolve()
+    made = run.trainings["clip_small_s0"].options
+    assert set(made) == (set(TrainingOptions.model_fields) - {"seeds"}) | {"seed"}
+    made = run.codebooks["video_audio_matched_s0"].options
+    assert set(made) == (set(CodebookOptions.model_fields) - {"seeds", "variants"}) | {"seed"}
+    assert set(made["inputs"]) == set(Inputs.model_fields)
+    assert set(run.landscapes["full"]) == set(Landscape.model_fields)
+    assert run.landscapes["full"]["inverse_temperatures"] == [100, 50, 30, 20, 10, 1]
+    assert set(run.options["train"]["models"]["small"]) == set(SmallClip.model_fields)
+    assert {*EMBEDDING, *MEASURING, "models"} == set(Initialisations.model_fields)
+    task = run.downstream.audits["clip_small", "backgrounds"].facts
+    assert set(AuditOptions.model_fields) <= set(task)
+    model = run.models["vitb32_random_s0"].options
+    assert set(model) == {*ClipModel.model_fields, "seed"}
+
+    def walk(options, model):
+        assert set(options) == set(model.model_fields), model
+        for name, one in model.model_fields.items():
+            if isinstance(one.annotation, type) and issubclass(one.annotation, BaseModel):
+                walk(options[name], one.annotation)
+
+    for chapter in ("embed", "gap", "shift", "cone", "train", "downstream", "codebook"):
+        walk(run.options[chapter], Config.model_fields[chapter].annotation)
 
 
 def test_a_run_holds_what_was_asked_for_and_nothing_else():

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from mindgap.config import read_yaml
 from mindgap.config.files import file_problems, name_problems
 from mindgap.data.headers import array_header
 from mindgap.runtime.errors import UserError
+from tests.checkpoints import FAMILIES, make_checkpoint
 from tests.samples import resolve
 
 ROWS = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
@@ -144,6 +146,15 @@ def test_what_a_checkpoint_lacks_is_never_invented(problems, make, sentence):
     assert said.startswith("config: models.mine.folder: ") and sentence in said
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_checkpoints_of_every_family_are_accepted(problems, family):
+    """What save_pretrained leaves is whole, whatever the files of its tokenizer are called."""
+    make_checkpoint(family, Path("mine"))
+    mine = {"kind": "encoder", "folder": "mine", "modalities": list(FAMILIES[family])}
+    select = {"models": ["mine"], "datasets": ["shapes"]}
+    assert problems({"models": {"mine": mine}, "select": select}) == []
+
+
 def test_all_problems_of_files_are_told(problems):
     overlay = folder("pytorch_model.bin")
     overlay["datasets"] = {
@@ -166,10 +177,11 @@ def test_all_problems_of_files_are_told(problems):
 
 def test_a_device_that_is_not_here_is_refused(problems, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr("sys.argv", ["snakemake"])
     monkeypatch.setattr("pathlib.Path.exists", lambda path: str(path) not in ("/dev/nvidia0",))
     said = problems({**arrays(), "device": "cuda:1"})
     assert "config: device: cuda:1, but this machine has no NVIDIA GPU; set device: auto" in said
-    monkeypatch.setattr("shutil.which", lambda name: name if name == "sbatch" else None)
+    monkeypatch.setattr("sys.argv", ["snakemake", "--workflow-profile", "profiles/slurm"])
     assert not any("device" in line for line in problems({**arrays(), "device": "cuda"}))
 
 

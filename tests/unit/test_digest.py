@@ -10,15 +10,17 @@ def package(tmp_path):
     folder = tmp_path / "pkg"
     (folder / "sub").mkdir(parents=True)
     (folder / "runtime").mkdir()
+    (folder / "config").mkdir()
     files = {
         "pkg/__init__.py": "",
-        "pkg/a.py": "from pkg.runtime.log import level\nfrom pkg.sub.b import f\n",
+        "pkg/a.py": "from pkg.runtime.log import level\nimport pkg.config\nfrom pkg.sub.b import f\n",
         "pkg/sub/__init__.py": "",
         "pkg/sub/b.py": '"""Doc."""\ndef f():\n    """Say it."""\n    import pkg.lazy\n    return 1\n',
         "pkg/lazy.py": "x = 1\n",
         "pkg/other.py": "y = 1\n",
         "pkg/runtime/__init__.py": "",
         "pkg/runtime/log.py": "level = 1\n",
+        "pkg/config/__init__.py": "steps = 300\n",
         "script.py": "from pkg import a\n",
     }
     for name, text in files.items():
@@ -46,6 +48,7 @@ def test_other_modules_times_and_words_do_not(package):
     before = digest(package)
     (package / "pkg/other.py").write_text("y = 2\n")
     (package / "pkg/runtime/log.py").write_text("level = 2\n")
+    (package / "pkg/config/__init__.py").write_text("steps = 400\n")
     (package / "pkg/sub/b.py").write_text(
         '"""Better doc."""\n# why\ndef f():\n    """Say it well."""\n'
         "    import pkg.lazy\n    return 1\n"

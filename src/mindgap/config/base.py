@@ -57,35 +57,37 @@ def number(**bounds: float) -> Any:
     return Annotated[float, Field(**bounds), WrapValidator(_as_given)]
 
 
-Number = number()
-Unique = AfterValidator(_unique)
-_DISTINCT = {"uniqueItems": True}
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-#: Braces are Snakemake's own.
-FILE_PATTERN = r"^[^{}]+$"
-TEMPLATE_PATTERN = r"[{][}]"
-DEVICE_PATTERN = r"^(auto|cpu|mps|cuda(:[0-9]+)?)$"
-FilePath = Annotated[str, Field(pattern=FILE_PATTERN)]
-Modality = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Template = Annotated[str, Field(pattern=TEMPLATE_PATTERN)]
-Seed = Annotated[int, Field(ge=0)]
-Names = Annotated[list[str], Unique, Field(json_schema_extra=_DISTINCT)]
-Seeds = Annotated[list[Seed], Unique, Field(min_length=1, json_schema_extra=_DISTINCT)]
-Widths = Annotated[
-    list[Annotated[int, Field(ge=1)]], Unique, Field(min_length=1, json_schema_extra=_DISTINCT)
-]
-#: 1/tau; beyond this range the softmax is that of the maximum, or of no choice, in float64.
-Scale = number(ge=1e-6, le=1e6)
-Scales = Annotated[list[Scale], Unique, Field(min_length=1, json_schema_extra=_DISTINCT)]
-Sides = Literal["both", "a", "b"]
-Captions = Literal["first", "last", "all"]
-Weights = Literal["trained", "random"]
+def distinct(kind: Any, **lengths: int) -> Any:
+    """Type of a list of distinct values."""
+    unique = Field(**lengths, json_schema_extra={"uniqueItems": True})
+    return Annotated[list[kind], AfterValidator(_unique), unique]
 
 
 def some(kind: Any) -> Any:
     """Type of a list of distinct values, at least one."""
-    return Annotated[list[kind], Unique, Field(min_length=1, json_schema_extra=_DISTINCT)]
+    return distinct(kind, min_length=1)
+
+
+#: Braces are Snakemake's own.
+FILE_PATTERN = r"^[^{}]+$"
+TEMPLATE_PATTERN = r"[{][}]"
+DEVICE_PATTERN = r"^(auto|cpu|mps|cuda(:[0-9]+)?)$"
+
+Number = number()
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+FilePath = Annotated[str, Field(pattern=FILE_PATTERN)]
+Modality = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Template = Annotated[str, Field(pattern=TEMPLATE_PATTERN)]
+Seed = Annotated[int, Field(ge=0)]
+Names = distinct(str)
+Seeds = some(Seed)
+Widths = some(Annotated[int, Field(ge=1)])
+#: 1/tau; beyond this range the loss is that of the nearest row alone, or knows no difference.
+Scale = number(ge=1e-8, le=1e9)
+Scales = some(Scale)
+Sides = Literal["both", "a", "b"]
+Captions = Literal["first", "last", "all"]
+Weights = Literal["trained", "random"]
 
 
 def check_grid(start: float, stop: float, step: float) -> None:

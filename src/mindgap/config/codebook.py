@@ -4,11 +4,20 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mindgap.config.base import FilePath, Modality, Name, Names, Number, Options, Seeds, Unique
+from mindgap.config.base import (
+    FilePath,
+    Modality,
+    Name,
+    Number,
+    Options,
+    Seeds,
+    distinct,
+    some,
+)
 from mindgap.config.train import Betas, Rate
 
-Pair = Annotated[list[Modality], Unique, Field(min_length=2, max_length=2)]
-Variants = Annotated[Names, Field(min_length=1)]
+Pair = distinct(Modality, min_length=2, max_length=2)
+Variants = some(str)
 
 
 class Inputs(Options):

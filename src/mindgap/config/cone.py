@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mindgap.config.base import Name, Names, Number, Options, Seed, Unique, Widths, number, some
+from mindgap.config.base import Name, Names, Number, Options, Seed, Widths, distinct, number, some
 
 Activation = Literal[
     "sigmoid", "relu", "leaky_relu", "tanh", "none", "gelu", "quick_gelu", "elu", "maxout"
@@ -52,7 +52,7 @@ class Initialisations(Options):
         description="Initialisations that also see second drawings, drawn captions and no "
         "normalisation.",
     )
-    sizes: Annotated[list[Annotated[int, _TWO]], Unique] = Field(
+    sizes: distinct(Annotated[int, _TWO]) = Field(
         [64, 128, 256, 512, 1024], description="Embedding sizes of fresh projections."
     )
     mlp: Mlp = Field(default_factory=Mlp, description="A random ReLU network on rows of noise.")

@@ -11,8 +11,8 @@ from mindgap.config.base import (
     Options,
     Sides,
     Template,
-    Unique,
     check_grid,
+    distinct,
     number,
     some,
     text_or,
@@ -61,7 +61,7 @@ class AuditOptions(TaskOptions):
     groups: some(str) | None = Field(
         None, description="Groups to audit, each of at least ten items; null takes all."
     )
-    shifts: Annotated[list[Number], Unique] = Field(
+    shifts: distinct(Number) = Field(
         [0, -0.2, -0.5, -1, 0.75],
         description="Shifts along the unit gap vector; 0 is what the others are compared with.",
     )
@@ -82,7 +82,7 @@ class Methods(Options):
     calibration: Number = Field(
         0.5, gt=0, lt=1, description="Share of the items that a method is fitted on."
     )
-    drop: Annotated[list[Annotated[int, Field(ge=1)]], Unique] = Field(
+    drop: distinct(Annotated[int, Field(ge=1)]) = Field(
         [1, 8, 32],
         description="Numbers of most different dimensions to remove; those of d or more are left "
         "out.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -34,8 +35,8 @@ _PARTS = {
 }
 #: The fewest pairs that can be split into a part to fit on and a part to test on.
 _LEAST = 4
-#: Commands that send jobs to other machines, whose devices nobody knows here.
-_SCHEDULERS = ("sbatch", "kubectl", "qsub", "condor_submit")
+#: Words of a command line that sends its jobs to other machines.
+_ELSEWHERE = ("--executor", "slurm", "kubernetes")
 #: What a model or a data set is; its other options may change under its name.
 _IDENTITY = (
     *("kind", "checkpoint", "folder", "source", "file", "architecture", "training"),
@@ -73,7 +74,9 @@ def _done(files: Any) -> bool:
 
 def _device(device: str) -> Iterator[str]:
     there = Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi")
-    if device.startswith("cuda") and not (there or any(map(shutil.which, _SCHEDULERS))):
+    called = " ".join([*sys.argv, os.environ.get("SNAKEMAKE_PROFILE", "")])
+    elsewhere = any(word in called for word in _ELSEWHERE)
+    if device.startswith("cuda") and not there and not elsewhere:
         yield f"config: device: {device}, but this machine has no NVIDIA GPU; set device: auto"
 
 
@@ -224,14 +227,19 @@ def name_problems(run: Run, saved: dict[str, Any]) -> Iterator[str]:
     `saved` is the configuration that was saved with these results. Changed options re-run what
     depends on them; but another checkpoint, file or folder is another model.
     """
-    there = {
-        "models": lambda name: next(Path(f"results/{run.name}/embeddings").glob(f"{name}*"), None),
+    made = {
+        # Models with random weights have their seed at the end of their names.
+        "models": lambda name: any(
+            Path(paths.embeddings(run.name, one, "any")).parent.exists()
+            for one in run.models
+            if one == name or one.rpartition("_s")[0] == name
+        ),
         "datasets": lambda name: _done([paths.pairs(run.name, name)]),
     }
-    for group, made in there.items():
+    for group, exists in made.items():
         before, now = saved.get(group) or {}, run.options[group]
         for name in [n for n in now if n in before]:
-            if _identity(before[name]) != _identity(now[name]) and made(name):
+            if _identity(before[name]) != _identity(now[name]) and exists(name):
                 yield (
                     f"config: {group}.{name}: results/{run.name} has results of another "
                     f"{group[:-1]} of this name; give the run or the {group[:-1]} another name, "

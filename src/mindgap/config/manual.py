@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
-from mindgap.config.datasets import KINDS
+from mindgap.config.base import Options
+from mindgap.config.datasets import KINDS, Labelled
 from mindgap.config.models import KINDS as MODELS
 from mindgap.config.root import Config
 from mindgap.runtime.files import write_text
@@ -126,7 +125,7 @@ def manual() -> str:
     lines = [_HEAD, "## The run", "", *_table(_properties(schema, schema), schema, flat=True)]
     lines += ["", "### `select`", "", *_part(schema["properties"]["select"], schema)]
     lines += ["", "## `datasets`", "", schema["properties"]["datasets"]["description"], _DATASETS]
-    lines += _kinds(KINDS)
+    lines += _kinds(KINDS, shared=Labelled)
     lines += ["", "## `models`", "", schema["properties"]["models"]["description"], _MODELS]
     lines += _kinds(MODELS)
     for chapter, question in _CHAPTERS.items():
@@ -135,25 +134,19 @@ def manual() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _kinds(kinds: list[type[BaseModel]]) -> Iterator[str]:
-    """A table for each kind, after one of the options that most kinds share."""
-    schemas = [kind.model_json_schema() for kind in kinds]
-    counts: dict[str, int] = {}
-    for schema in schemas:
-        for name, option in _properties(schema, schema).items():
-            key = json.dumps([name, option], sort_keys=True)
-            counts[key] = counts.get(key, 0) + 1
-    shared = {key for key, count in counts.items() if count > 5}
+def _kinds(kinds: list[type[Options]], shared: type[Options] | None = None) -> Iterator[str]:
+    """A table for each kind, after one of the options of the class that they share."""
+    common = shared.model_json_schema() if shared else {}
     if shared:
-        common = dict(json.loads(key) for key in counts if key in shared)
         yield from ("Sets that are read from files have, as far as it fits their kind:", "")
-        yield from (*_table(common, schemas[2], flat=False), "")
+        yield from (*_table(common["properties"], common, flat=False), "")
+    schemas = [kind.model_json_schema() for kind in kinds]
     bare = []
     for schema in schemas:
         options = {
             name: option
             for name, option in _properties(schema, schema).items()
-            if name != "kind" and json.dumps([name, option], sort_keys=True) not in shared
+            if name != "kind" and common.get("properties", {}).get(name) != option
         }
         kind = schema["properties"]["kind"]["const"]
         text = _line(schema["description"].partition("\n\n")[0])
@@ -267,13 +260,9 @@ def _overlay(schema: Any) -> Any:
         return [_overlay(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    names = {"oneOf": "anyOf"}
-    dropped = ("required", "discriminator")
-    return {
-        names.get(key, key): _overlay(value)
-        for key, value in schema.items()
-        if key not in dropped or isinstance(value, str)
-    }
+    # A definition may be a part of one of any kind, so that not exactly one kind fits it.
+    names, dropped = {"oneOf": "anyOf"}, ("required", "discriminator")
+    return {names.get(k, k): _overlay(v) for k, v in schema.items() if k not in dropped}
 
 
 if __name__ == "__main__":

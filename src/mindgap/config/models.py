@@ -11,8 +11,8 @@ from mindgap.config.base import (
     Name,
     Options,
     Seeds,
-    Unique,
     Weights,
+    distinct,
     some,
 )
 
@@ -45,14 +45,12 @@ class Encoded(Options):
     batch_size: int = Field(
         32, ge=1, description="Items of one forward pass; halved where memory is full."
     )
-    modalities: Annotated[
-        list[Literal["image", "text", "audio", "video"]],
-        Unique,
-        Field(min_length=1, max_length=2),
-    ] = Field(
-        ["image", "text"],
-        description="What the encoder embeds, as its model type has it. A single tower has one "
-        "and takes no part in the chapters that compare two.",
+    modalities: distinct(Literal["image", "text", "audio", "video"], min_length=1, max_length=2) = (
+        Field(
+            ["image", "text"],
+            description="What the encoder embeds, as its model type has it. A single tower has one "
+            "and takes no part in the chapters that compare two.",
+        )
     )
 
 
@@ -111,7 +109,7 @@ class FeaturesModel(Options):
     dataset: Name = Field(description="Name of the set that the features come from.")
     source: str = Field(description="Source in workflow/sources.yaml.")
     file: str = Field(description="File name within the source.")
-    modalities: Annotated[list[Modality], Unique, Field(min_length=2, max_length=2)] = Field(
+    modalities: distinct(Modality, min_length=2, max_length=2) = Field(
         description="Modality of each half, in order."
     )
     weights: Weights = Field(description="Row of Figure 1.")
@@ -135,7 +133,7 @@ class ArraysModel(Options):
     labels: FilePath | None = Field(
         None, description="File with the class of each item, whole numbers from 0."
     )
-    classes: Annotated[list[str], Unique, Field(min_length=2)] | None = Field(
+    classes: distinct(str, min_length=2) | None = Field(
         None, description="Names of the classes, for a task with `prompts: rows`."
     )
     groups: FilePath | None = Field(

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mindgap.config.base import DEVICE_PATTERN, Name, Names, Options, Seed, Unique
+from mindgap.config.base import DEVICE_PATTERN, Name, Names, Options, Seed, distinct, some
 from mindgap.config.codebook import Codebook
 from mindgap.config.cone import Cone
 from mindgap.config.datasets import DatasetDefinition
@@ -22,17 +22,17 @@ class Select(Options):
     """What a run uses, by the names of the definitions."""
 
     datasets: Names = Field([], description="Data sets that every selected encoder embeds.")
-    models: Annotated[Names, Field(min_length=1)] = Field(
+    models: some(str) = Field(
         description="Models; those that bring their own embeddings bring their data set, too."
     )
-    landscapes: Annotated[Names, Field(min_length=1)] = Field(description="Loss landscapes.")
-    chapters: Annotated[list[Chapter], Unique] = Field(
+    landscapes: some(str) = Field(description="Loss landscapes.")
+    chapters: distinct(Chapter) = Field(
         [],
         description="What the run computes that is about no model of yours: the experiments of "
         "`cone`, the spheres of `shift`, the run's own models of `train`, the papers' statistics "
         "of `downstream`, the tasks of `codebook`.",
     )
-    cone: Annotated[list[Experiments], Unique] = Field([], description="Experiments of `cone`.")
+    cone: distinct(Experiments) = Field([], description="Experiments of `cone`.")
     trainings: Names = Field([], description="Trainings of the chapter `train`.")
     experiments: Names = Field([], description="Comparisons of trainings.")
     tasks: Names = Field(

@@ -75,9 +75,14 @@ class Run:
 
     @cached_property
     def sets(self) -> dict[str, dict[str, Any]]:
-        """Data sets whose pairs the run needs -> their definitions."""
+        """Data sets whose pairs the run needs -> their definitions.
+
+        What is selected is for encoders: a run without any has no use for it.
+        """
         jobs = (*self.trainings.values(), *self.codebooks.values())
-        names = [d for model in self.models.values() if model.embeds for d in model.datasets]
+        encoders = any(model.kind in ("clip", "encoder") for model in self.models.values())
+        names = list(self.config.select.datasets) if encoders else []
+        names += [d for model in self.models.values() if model.embeds for d in model.datasets]
         names += [*cone_datasets(self.config), *(d for one in jobs for d in one.datasets.values())]
         return {name: self.config.datasets[name].given() for name in dict.fromkeys(names)}
 
