@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-#: Modules that decide no result, below the package. The configuration decides by its values alone,
-#: and these stand in the parameters of the rules.
-RUNTIME = ("runtime/", "config/")
+#: Modules that decide no result, below the package: its front door too, which only names others.
+#: The configuration decides by its values alone, and these stand in the parameters of the rules.
+RUNTIME = ("runtime/", "config/", "__init__.py")
 
 
 @cache
@@ -30,7 +30,7 @@ def code_digest(script: str | Path, package: str | Path) -> str:
         Folder of the package, e.g. `src/mindgap`. Imports of other packages are not followed:
         their versions are the lock file's business.
 
-    Modules of the subpackages `runtime` and `config` are left out. Imports inside functions count
+    Modules in `RUNTIME` are left out. Imports inside functions count
     too. Docstrings, comments and layout do not: what is hashed is the syntax tree, so that a better
     sentence in a docstring recomputes nothing.
     """

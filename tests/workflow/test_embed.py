@@ -116,7 +116,7 @@ def test_nothing_but_the_wanted_files_stays(run):
 
 def test_shards_and_whole_agree(run, house):
     (house.path / "whole.yaml").write_text(
-        "run: whole\nselect: {datasets: [shapes], models: [fetched], chapters: []}\n"
+        "run: whole\nselect: {datasets: [shapes], models: [fetched], landscapes: [full], chapters: []}\n"
         + OPTIONS
         + "models:\n"
         "  fetched: {kind: encoder, checkpoint: some-org/tiny-clip, captions: all}\n"
