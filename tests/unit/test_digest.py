@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from mindgap.digest import _read, code_digest
+from mindgap.digest import RUNTIME, _read, code_digest
 
 
 @pytest.fixture
@@ -70,7 +70,8 @@ def closure(root, script):
     todo, seen = [root / f"scripts/{script}.py"], set()
     while todo:
         file = todo.pop()
-        if file not in seen:
+        name = file.relative_to(package).as_posix() if file.is_relative_to(package) else ""
+        if file not in seen and not name.startswith(RUNTIME):
             seen.add(file)
             todo.extend(_read(file, package)[1])
     return {f.relative_to(package).as_posix() for f in seen if f.is_relative_to(package)}
