@@ -27,7 +27,6 @@ rule sweep_shift:
     params:
         library=library("sweep_shift"),
         landscapes=THIS.landscapes,
-        inverse_temperatures=config["shift"]["inverse_temperatures"],
     script:
         "../scripts/sweep_shift.py"
 

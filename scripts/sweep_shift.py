@@ -25,7 +25,7 @@ def main(job):
     tables = {name: [] for name in job.output.keys()}  # noqa: SIM118
     model, dataset = job.wildcards.model, job.wildcards.dataset
     for name, options in job.params.landscapes.items():
-        scales = options.get("inverse_temperatures", job.params.inverse_temperatures)
+        scales = options["inverse_temperatures"]
         scales = learned if scales == "learned" else scales
         if not scales:
             continue

@@ -233,7 +233,7 @@ class TwoPaths(torch.nn.Module):
                 sources,
             )
             total = total + options["matching"] * matched
-        learned = options.get("quantiser") == "learned"
+        learned = options["quantiser"] == "learned"
         weight = 1.0 if learned else options["commitment"]
         return total + weight * seen.commitment if weight else total
 

@@ -74,7 +74,7 @@ class Job:
 
 def launch(job: Job) -> None:
     """Train, in as many processes as the options ask for; a restart goes on from the last state."""
-    state, processes = job.state, job.options.get("processes", 1)
+    state, processes = job.state, job.options["processes"]
     made = json.dumps(job.settled(), sort_keys=True)
     state.claim(hashlib.sha256(made.encode()).hexdigest())
     if processes == 1:
