@@ -55,6 +55,14 @@ def test_good_arrays_are_accepted(problems):
         (lambda: arrays(image=ROWS[:, :1]), "mine.modalities.image: image.npy has one column"),
         (lambda: arrays(image=ROWS[0]), "image.npy has the shape (4,) and the type <f4; give real"),
         (lambda: arrays(image=ROWS.astype(str)), "the type <U"),
+        (
+            lambda: arrays(text=np.where(np.arange(len(ROWS))[:, None] == 5, np.nan, ROWS)),
+            "mine.modalities.text: text.npy: NaN or infinity in row 5",
+        ),
+        (
+            lambda: arrays(text=np.where(np.arange(len(ROWS))[:, None] < 2, 0, ROWS)),
+            "mine.modalities.text: text.npy: rows 0, 1 all zero",
+        ),
         (lambda: arrays(image=ROWS[:3], text=ROWS[:3]), "has 3 rows; at least 4 pairs are needed"),
         (
             lambda: arrays(image=ROWS[:50]),

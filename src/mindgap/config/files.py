@@ -35,6 +35,8 @@ _PARTS = {
 }
 #: The fewest pairs that can be split into a part to fit on and a part to test on.
 _LEAST = 4
+#: Bytes of a file of embeddings whose values are looked at before the first job.
+_QUICK = 1 << 30
 #: Words of a command line that sends its jobs to other machines.
 _ELSEWHERE = ("--executor", "slurm", "kubernetes")
 #: What a model or a data set is; its other options may change under its name.
@@ -115,6 +117,7 @@ def _arrays(model: Model) -> Iterator[str]:
             yield f"{at}: {address} has one column; embeddings have at least two dimensions"
         else:
             shapes[modality] = shape
+            yield from _values(at, address)
     if len(set(shapes.values())) > 1:
         sizes = ", ".join(f"{m}: {shape}" for m, shape in shapes.items())
         yield f"{where}.modalities: the shapes differ ({sizes}); row i belongs beside row i"
@@ -128,6 +131,18 @@ def _arrays(model: Model) -> Iterator[str]:
             rows = next(iter(shapes.values()))[0]
             if shape != (rows,):
                 yield f"{where}.{key}: its shape is {shape}, but it must be that of {rows} rows"
+
+
+def _values(where: str, address: str) -> Iterator[str]:
+    """NaN, infinity and zero rows of a file that is read in a moment; a job finds those of others."""
+    from mindgap.embed.arrays import read_array
+    from mindgap.inputs import as_rows
+
+    if Path(address.partition("#")[0]).stat().st_size <= _QUICK:
+        try:
+            as_rows(read_array(address), address)
+        except UserError as error:
+            yield f"{where}: {error}"
 
 
 def _header(where: str, address: str) -> tuple[tuple[int, ...], str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import logging
 import math
 import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +51,13 @@ def dry_run(options: list[str]) -> list[Job]:
         return record.levelno >= logging.ERROR
 
     logger.addFilter(take)
-    parser, given = parse_args([*options, "--dry-run"])
+    # It says on stderr which profile it reads.
+    with redirect_stderr(io.StringIO()) as said:
+        try:
+            parser, given = parse_args([*options, "--dry-run"])
+        except SystemExit:
+            sys.stderr.write(said.getvalue())
+            raise
     if not args_to_api(given, parser):
         sys.exit(1)
     return jobs
