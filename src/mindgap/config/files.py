@@ -134,7 +134,7 @@ def _arrays(model: Model) -> Iterator[str]:
 
 
 def _values(where: str, address: str) -> Iterator[str]:
-    """NaN, infinity and zero rows of a file that is read in a moment; a job finds those of others."""
+    """NaN, infinity and zero rows of a file that is read in a moment; a job looks at others."""
     from mindgap.embed.arrays import read_array
     from mindgap.inputs import as_rows
 

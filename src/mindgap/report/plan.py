@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import csv
-import io
-import logging
 import math
 import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import redirect_stderr
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +16,7 @@ from mindgap.config.read import read_config
 from mindgap.config.run import Run
 from mindgap.data.definitions import describe, modalities, sources
 from mindgap.data.sources import carried_places, place_of, shipped_file
+from mindgap.report.dry import Job, dry_run
 from mindgap.runtime.errors import UserError
 
 #: Sizes of embeddings that no earlier run has made: float32 of this many dimensions.
@@ -27,40 +24,6 @@ DIMENSIONS = 512
 #: Bytes of an item whose files have no known size, and of a reference to one.
 ITEM_BYTES, REFERENCE_BYTES = 4000, 30
 START_S = 2.0  # seconds until a script has its libraries
-
-
-@dataclass(frozen=True)
-class Job:
-    """One job of a dry run."""
-
-    rule: str
-    wildcards: dict[str, str]
-
-
-def dry_run(options: list[str]) -> list[Job]:
-    """Jobs that Snakemake would start with some options of its command line."""
-    from snakemake.cli import args_to_api, parse_args
-    from snakemake.logging import logger
-    from snakemake_interface_logger_plugins.common import LogEvent
-
-    jobs = []
-
-    def take(record: logging.LogRecord) -> bool:
-        if getattr(record, "event", None) == LogEvent.JOB_INFO and record.rule_name != "all":
-            jobs.append(Job(record.rule_name, dict(record.wildcards or {})))
-        return record.levelno >= logging.ERROR
-
-    logger.addFilter(take)
-    # It says on stderr which profile it reads.
-    with redirect_stderr(io.StringIO()) as said:
-        try:
-            parser, given = parse_args([*options, "--dry-run"])
-        except SystemExit:
-            sys.stderr.write(said.getvalue())
-            raise
-    if not args_to_api(given, parser):
-        sys.exit(1)
-    return jobs
 
 
 def list_downloads(run: Run, table: dict[str, Any]) -> list[dict[str, Any]]:

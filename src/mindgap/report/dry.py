@@ -1,0 +1,44 @@
+"""The jobs that Snakemake would start."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a dry run."""
+
+    rule: str
+    wildcards: dict[str, str]
+
+
+def dry_run(options: list[str]) -> list[Job]:
+    """Jobs that Snakemake would start with some options of its command line."""
+    from snakemake.cli import args_to_api, parse_args
+    from snakemake.logging import logger
+    from snakemake_interface_logger_plugins.common import LogEvent
+
+    jobs = []
+
+    def take(record: logging.LogRecord) -> bool:
+        if getattr(record, "event", None) == LogEvent.JOB_INFO and record.rule_name != "all":
+            jobs.append(Job(record.rule_name, dict(record.wildcards or {})))
+        return record.levelno >= logging.ERROR
+
+    logger.addFilter(take)
+    # It says on stderr which profile it reads.
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            parser, given = parse_args([*options, "--dry-run"])
+    except SystemExit:
+        sys.stderr.write(said.getvalue())
+        raise
+    if not args_to_api(given, parser):
+        sys.exit(1)
+    return jobs
