@@ -40,6 +40,8 @@ def published(root):
     return find
 
 
+# Before the hook of xdist, which reads the marks.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Keep together what shares a fixture: a worker takes a file, or all tests on the smoke run."""
     for item in items:
