@@ -56,8 +56,8 @@ plan: setup  ## what a run would download, compute and store: make plan [CONFIG=
 scorecard: setup  ## one scorecard over all finished runs: results/scorecard.md
 	@$(BIN)/python -m mindgap.report.joined
 
-# Tests that share a run stay on one worker (tests/conftest.py).
-PYTEST  = $(BIN)/python -m pytest -n 2 --dist loadgroup
+# A worker takes whole files (tests/conftest.py).
+PYTEST  = $(BIN)/python -m pytest -n 2
 
 quick: setup lint  ## lint, format and unit tests (2 min)
 	@$(PYTEST) tests/unit

@@ -40,13 +40,21 @@ def published(root):
     return find
 
 
-# Before the hook of xdist, which reads the marks.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Keep together what shares a fixture: a worker takes a file, or all tests on the smoke run."""
-    for item in items:
-        shared = "smoke" if "smoke" in item.fixturenames else item.path.name
-        item.add_marker(pytest.mark.xdist_group(shared))
+#: Files whose tests share one finished smoke run.
+SMOKE = ("workflow/test_runs.py", "workflow/test_faults.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give each worker whole files, and the files that share the smoke run to one worker."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return "smoke" if file.endswith(SMOKE) else file
+
+    return ByFile(config, log)
 
 
 def make_clouds(n, d, seed=0, gap=1.0, noise=0.3):
