@@ -29,7 +29,7 @@ def test_no_large_file_and_no_result_is_tracked(root):
 
 
 #: Prints what Snakemake knows of each rule.
-RULES = """
+FACTS = """
 import json
 from pathlib import Path
 from snakemake.api import SnakemakeApi
@@ -50,7 +50,7 @@ print(json.dumps(facts))
 
 
 def test_each_script_has_its_rule(house, root):
-    rules = json.loads(house.run(sys.executable, "-c", RULES).stdout.splitlines()[-1])
+    rules = json.loads(house.run(sys.executable, "-c", FACTS).stdout.splitlines()[-1])
     rules.pop("all")
     assert {path.stem for path in (root / "scripts").glob("*.py")} == set(rules)
     for name, rule in rules.items():

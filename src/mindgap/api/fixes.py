@@ -11,8 +11,7 @@ import numpy as np
 from mindgap.downstream.methods import Affine, all_methods
 from mindgap.downstream.rows import UnitRows
 from mindgap.downstream.scores import SCORINGS
-from mindgap.downstream.trial import Rows, accuracy, try_rows
-from mindgap.gap.bootstrap import bootstrap_means, percentile_interval
+from mindgap.downstream.trial import Rows, accuracy, estimate_all, try_rows, with_lengths
 from mindgap.gap.cosines import unit_rows
 from mindgap.inputs import named_rows
 from mindgap.runtime.errors import UserError
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DROP = (1, 8, 32)
-RESAMPLES = 1000
 #: A fix was learnt by heart where the rows it was fit on do better than held-out ones by so much.
 BY_HEART = 0.05
 
@@ -215,7 +213,7 @@ def compare_fixes(
     out = []
     for use in tries["none", "rows", True]:
         given = {key: found[use] for key, found in tries.items() if use in found}
-        estimates = _estimate([values for values, _ in given.values()], confidence, seed)
+        estimates = estimate_all([values for values, _ in given.values()], confidence, seed)
         for (key, (values, fitted)), estimate in zip(given.items(), estimates, strict=True):
             name, changes, renormalised = key
             facts = {"method": name, "changes": changes, "renormalised": renormalised}
@@ -266,14 +264,14 @@ def _measure(
     fit_on: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Use -> what each query of some items gets."""
-    a, b = (_lengths(to(z[part]), renormalised) for to, z in zip(maps, (x, y), strict=True))
+    a, b = (with_lengths(to(z[part]), renormalised) for to, z in zip(maps, (x, y), strict=True))
     found = _uses(try_rows(Rows(a, b), share, queries))
     if numbers is not None:
         means = [y[fit_on][numbers[fit_on] == k] for k in range(numbers.max() + 1)]
         if not all(len(rows) for rows in means):
             raise UserError("a class has no pair among those that the methods are fit on")
         classes = unit_rows(np.stack([rows.mean(axis=0) for rows in means]))
-        classes = _lengths(maps[1](classes), renormalised)
+        classes = with_lengths(maps[1](classes), renormalised)
         found["zero-shot"] = accuracy(a, classes, numbers[part])
     return found
 
@@ -284,42 +282,6 @@ def _uses(found: Any) -> dict[str, np.ndarray]:
         "retrieval b to a": found.hits["ba"],
         "mixed corpus": np.concatenate(list(found.gains.values())),
     }
-
-
-def _lengths(rows: np.ndarray, renormalised: bool) -> np.ndarray:
-    """Unit rows if asked for; a row that was moved onto the origin stays there."""
-    if not renormalised:
-        return rows
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
-
-
-def _estimate(values: list[np.ndarray], confidence: float, seed: int) -> list[dict[str, float]]:
-    """Mean of each method with its interval, and its difference from the first one with its own.
-
-    `sure` bounds all differences from below at once: the best of many is better by chance, so the
-    bound is the difference less a quantile, over the resamples, of the largest error of any method.
-    """
-    columns = np.stack(values, axis=1)
-    draws = bootstrap_means(columns, RESAMPLES, seed)
-    mean = columns.mean(axis=0)
-    change, changes = mean - mean[0], draws - draws[:, :1]
-    largest = np.quantile((changes - change).max(axis=1), confidence)
-    rows = []
-    for k in range(columns.shape[1]):
-        low, high = percentile_interval(draws[:, k], confidence)
-        least, most = percentile_interval(changes[:, k], confidence)
-        rows.append(
-            {
-                "estimate": float(mean[k]),
-                "low": low,
-                "high": high,
-                "difference": float(change[k]),
-                "low_difference": least,
-                "high_difference": most,
-                "sure": float(change[k] - largest),
-            }
-        )
-    return rows
 
 
 def _name(row: dict[str, Any]) -> str:

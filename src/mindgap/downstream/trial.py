@@ -9,8 +9,10 @@ import numpy as np
 
 from mindgap.downstream.mixed import DEPTH
 from mindgap.downstream.scores import Scoring
+from mindgap.gap.bootstrap import bootstrap_means, percentile_interval
 from mindgap.gap.retrieval import TIE
 
+RESAMPLES = 1000
 _ENTRIES = 1 << 23  # scores held at a time: 64 MB
 
 
@@ -113,3 +115,39 @@ def _rank(
 def accuracy(x: np.ndarray, classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(n,) 1 where the nearest class vector is the right one, else 0."""
     return ((x @ classes.T).argmax(axis=1) == labels).astype(float)
+
+
+def with_lengths(rows: np.ndarray, renormalised: bool) -> np.ndarray:
+    """Unit rows if asked for; a row that was moved onto the origin stays there."""
+    if not renormalised:
+        return rows
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
+
+
+def estimate_all(values: list[np.ndarray], confidence: float, seed: int) -> list[dict[str, float]]:
+    """Mean of each method with its interval, and its difference from the first one with its own.
+
+    `sure` bounds all differences from below at once: the best of many is better by chance, so the
+    bound is the difference less a quantile, over the resamples, of the largest error of any method.
+    """
+    columns = np.stack(values, axis=1)
+    draws = bootstrap_means(columns, RESAMPLES, seed)
+    mean = columns.mean(axis=0)
+    change, changes = mean - mean[0], draws - draws[:, :1]
+    largest = np.quantile((changes - change).max(axis=1), confidence)
+    rows = []
+    for k in range(columns.shape[1]):
+        low, high = percentile_interval(draws[:, k], confidence)
+        least, most = percentile_interval(changes[:, k], confidence)
+        rows.append(
+            {
+                "estimate": float(mean[k]),
+                "low": low,
+                "high": high,
+                "difference": float(change[k]),
+                "low_difference": least,
+                "high_difference": most,
+                "sure": float(change[k] - largest),
+            }
+        )
+    return rows
