@@ -34,12 +34,13 @@ def test_grid():
 def test_a_landscape_that_does_not_fit_is_named(root, clouds, tmp_path, change, what):
     path = tmp_path / "set.safetensors"
     save_embeddings(path, Embeddings(dict(zip(("image", "text"), clouds(49, 8), strict=True))))
-    options = {"start": -1, "stop": 1, "step": 0.5, "sides": "both", "batch": 10} | change
+    options = {"start": -1, "stop": 1, "step": 0.5, "sides": "both", "batch": 10}
+    options |= {"inverse_temperatures": [10], **change}
     job = SimpleNamespace(
         input=SimpleNamespace(embeddings=path, training=[]),
         output={},
         wildcards=SimpleNamespace(model="mine", dataset="own"),
-        params=SimpleNamespace(landscapes={"fine": options}, inverse_temperatures=[10]),
+        params=SimpleNamespace(landscapes={"fine": options}),
         threads=1,
     )
     main = runpy.run_path(str(root / "scripts/sweep_shift.py"))["main"]
