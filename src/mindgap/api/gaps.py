@@ -73,7 +73,7 @@ class Gaps:
         return pd.DataFrame(lines).set_index("pair")
 
     def __str__(self) -> str:
-        return self.short().T.to_string(header=len(self.rows) > 1 or True, index_names=False)
+        return self.short().T.to_string(index_names=False)
 
     def _repr_html_(self) -> str:
         return self.short().to_html()

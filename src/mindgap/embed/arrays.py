@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mindgap.data.headers import choose
 from mindgap.embed.store import Embeddings, check_rows
 from mindgap.runtime.errors import UserError
 
@@ -27,12 +28,12 @@ def read_array(address: str) -> np.ndarray:
                 array = np.load(path, allow_pickle=False, mmap_mode="r")
             case ".npz":
                 with np.load(path, allow_pickle=False) as arrays:
-                    array = arrays[_choose(list(arrays.files), key, path)]
+                    array = arrays[choose(list(arrays.files), key, path)]
             case ".safetensors":
                 from safetensors import safe_open
 
                 with safe_open(path, "np") as arrays:
-                    array = arrays.get_tensor(_choose(list(arrays.keys()), key, path))
+                    array = arrays.get_tensor(choose(list(arrays.keys()), key, path))
             case suffix:
                 raise UserError(f"{path}: {suffix or 'no suffix'} cannot be read; give {_KINDS}")
     except UserError:
@@ -49,15 +50,6 @@ def read_array(address: str) -> np.ndarray:
     if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
         raise UserError(f"{path} holds {array.dtype} values; embeddings are real numbers")
     return array
-
-
-def _choose(keys: list[str], key: str, path: str) -> str:
-    if not key and len(keys) == 1:
-        return keys[0]
-    if key not in keys:
-        asked = f"no array called {key!r}" if key else f"{len(keys)} arrays"
-        raise UserError(f"{path} holds {asked} (it has: {', '.join(keys)}); name one: {path}#key")
-    return key
 
 
 def features(path: str, modalities: list[str]) -> Embeddings:
