@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 __all__ = [
+    "Calibration",
     "Fixes",
     "Gaps",
     "LossLandscape",
     "ModalityMap",
+    "calibrate",
     "compare_fixes",
     "fit",
     "landscape",
@@ -17,12 +19,15 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from mindgap.api.calibrations import Calibration, calibrate
     from mindgap.api.fixes import Fixes, compare_fixes
     from mindgap.api.gaps import Gaps, measure
     from mindgap.api.landscapes import LossLandscape, landscape
     from mindgap.downstream.maps import ModalityMap, fit, load_map
 
 _PLACES = {
+    "Calibration": "mindgap.api.calibrations",
+    "calibrate": "mindgap.api.calibrations",
     "Fixes": "mindgap.api.fixes",
     "compare_fixes": "mindgap.api.fixes",
     "Gaps": "mindgap.api.gaps",

@@ -70,11 +70,37 @@ def compare(
 
     known = None if labels is None else read_array(labels)
     options = {"text_share": text_share, "calibration": calibration, "seed": seed}
+    places = _name(files)
     fixes = compare_fixes(_read(files), labels=known, **options)
+    decision = fixes.decide(places)
     if as_json:
-        _print_json({"decision": fixes.decide(), "fixes": fixes.rows})
+        facts = {"gap": fixes.gap, "fixes": fixes.rows, "mixed": fixes.mixed}
+        _print_json({"decision": decision, **facts})
     else:
-        print(fixes)
+        print("\n".join(decision))
+
+
+@app.command()
+def calibrate(
+    files: Annotated[list[str], typer.Argument(help=f"Two files: {FILES}")],
+    precision: Annotated[
+        float, typer.Option(help="Wanted share of matches among the accepted.")
+    ] = 0.9,
+    calibration: Annotated[float, typer.Option(help="Share of queries to fit on.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Seed of split and resamples.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Say which cosine means a match: its probability, and the threshold for a wanted precision.
+
+    mindgap calibrate image.npy text.npy --precision 0.95
+    """
+    from mindgap.api.calibrations import calibrate as run
+
+    found = run(_read(files), precision=precision, calibration=calibration, seed=seed)
+    if as_json:
+        _print_json({"directions": found.rows, "reliability": found.curves})
+    else:
+        print(found)
 
 
 @app.command()
@@ -190,23 +216,28 @@ def methods() -> None:
         print(f"{name:14} {method.__doc__.splitlines()[0]}")
 
 
-def _read(files: list[str]) -> dict[str, Any]:
-    """Modality -> rows, from `NAME=FILE` or from files, which are called image and text."""
-    from mindgap.embed.arrays import read_array
-
+def _name(files: list[str]) -> dict[str, str]:
+    """Modality -> file, from `NAME=FILE` or from files, which are called image and text."""
     usual = ("image", "text")
     given = [file.partition("=") if "=" in file else ("", "=", file) for file in files]
     if len(given) > len(usual) and not all(name for name, _, _ in given):
         raise UserError(
             "with more than two files give each a name: image=a.npy text=b.npy audio=c.npy"
         )
-    rows = {}
+    places: dict[str, str] = {}
     for place, (name, _, file) in enumerate(given):
         name = name or usual[place]
-        if name in rows:
+        if name in places:
             raise UserError(f"two files are called {name}; give each modality a name of its own")
-        rows[name] = read_array(file)
-    return rows
+        places[name] = file
+    return places
+
+
+def _read(files: list[str]) -> dict[str, Any]:
+    """Modality -> rows."""
+    from mindgap.embed.arrays import read_array
+
+    return {name: read_array(file) for name, file in _name(files).items()}
 
 
 def _print_json(value: Any) -> None:

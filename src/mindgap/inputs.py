@@ -59,3 +59,11 @@ def named_rows(first: Any, second: Any = None) -> dict[str, np.ndarray]:
         sizes = ", ".join(f"{name} {d}" for name, d in widths.items())
         raise UserError(f"different dimensions ({sizes}); the gap is defined in one shared space")
     return rows
+
+
+def two_modalities(first: Any, second: Any = None) -> dict[str, np.ndarray]:
+    """`named_rows` of exactly two modalities."""
+    rows = named_rows(first, second)
+    if len(rows) != 2:
+        raise UserError(f"{len(rows)} modalities ({', '.join(rows)}); choose two of them")
+    return rows

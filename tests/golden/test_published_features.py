@@ -8,6 +8,7 @@ from functools import cache
 
 import pytest
 
+from mindgap.api.fixes import KNOWN_GAPS
 from mindgap.config import read_yaml
 from mindgap.embed.arrays import features
 from mindgap.gap.measures import measure_gap
@@ -104,3 +105,9 @@ def test_what_is_shipped_is_what_the_table_of_sources_says(root):
     assert not any("convirt" in name for name in sums)
     for name, expected in sums.items():
         assert expected == files[name]["sha256"] == sha256(folder / name)
+
+
+@pytest.mark.parametrize("model", KNOWN_GAPS)
+def test_known_gaps_are_those_of_the_files(measure, model):
+    name = model.partition(" ")[0].lower()
+    assert abs(measure(name)["gap"] - KNOWN_GAPS[model]) <= 0.0005

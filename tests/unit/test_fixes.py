@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 import mindgap
-from mindgap.api.fixes import _split
 from mindgap.downstream.mixed import Corpora, ndcg, rank_everything
 from mindgap.downstream.scores import (
     INVERSE_TEMPERATURE,
@@ -13,7 +12,7 @@ from mindgap.downstream.scores import (
     normalise_by_querybank,
     standardise_scores,
 )
-from mindgap.downstream.trial import Rows, try_rows
+from mindgap.downstream.trial import Rows, split, try_rows
 from mindgap.gap.cosines import unit_rows
 from mindgap.runtime.errors import UserError
 
@@ -80,7 +79,7 @@ def test_shares_of_the_first_ten(clouds):
 def test_held_out_items_have_no_part_in_the_fit(clouds):
     """Garbage in the items to test on changes their scores, but not those of the fitted ones."""
     x, y = clouds(100, 8)
-    held = _split(100, 0.5, 0)[1]
+    held = split(100, 0.5, 0)[1]
     other = y.copy()
     other[held] = np.random.default_rng(1).standard_normal((50, 8))
     before, after = (mindgap.compare_fixes(x, z) for z in (y, other))
@@ -108,13 +107,44 @@ def test_the_decision_says_what_to_do(clouds):
     text = str(fixes)
     assert "mindgap fit " in text
     assert "picture to caption" in text
-    assert "mixed corpus: NDCG@10 0.000 as it is" in text
+    assert "mixed corpus, 50% caption: NDCG@10 0.000 as it is" in text
+    assert "picture queries: 0.000; of their first ten 0% are caption" in text
+    assert "caption queries: 0.000; of their first ten 100% are caption" in text
+    gap = mindgap.measure({"picture": x, "caption": y})
+    for name in ("gap", "gap_low", "gap_high"):
+        assert fixes.gap[name] == pytest.approx(gap[name], abs=1e-12)
+    assert text.startswith(f"gap picture - caption: {gap['gap']:.3f} [{gap['gap_low']:.3f}, ")
+    assert "'picture=a b.npy' caption=c" in "\n".join(
+        fixes.decide({"picture": "a b.npy", "caption": "c"})
+    )
     row = fixes.best("mixed corpus")
     assert row["estimate"] >= fixes.best("mixed corpus", "rows")["estimate"]
     assert f"{row['estimate']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" in text
     assert row["low"] <= row["estimate"] <= row["high"]
     nothing = fixes.find("none", "mixed corpus")
     assert nothing["difference"] == 0 and nothing["low_difference"] == 0
+
+
+def test_the_halves_of_the_mixed_corpus_make_the_whole(clouds):
+    """What the corpus gives is the mean over its queries, whichever modality asks."""
+    x, y = clouds(90, 8)
+    fixes = mindgap.compare_fixes(x, y, text_share=0.3)
+    for row in (r for r in fixes.rows if r["use"] == "mixed corpus"):
+        halves = [
+            one
+            for one in fixes.mixed
+            if all(one[key] == row[key] for key in ("method", "changes", "renormalised"))
+        ]
+        total = sum(one["queries"] for one in halves)
+        mean = sum(one["estimate"] * one["queries"] for one in halves) / total
+        assert (total, len(halves)) == (row["queries"], 2)
+        assert mean == pytest.approx(row["estimate"], abs=1e-12)
+
+
+def test_a_corpus_of_one_kind_has_queries_of_the_other(clouds):
+    fixes = mindgap.compare_fixes(*clouds(60, 8), text_share=1.0)
+    assert {row["query"] for row in fixes.mixed} == {"image"}
+    assert "text queries" not in str(fixes)
 
 
 def test_noise_has_no_fix():
@@ -134,6 +164,7 @@ def test_two_calls_are_identical(clouds):
     [
         ({"labels": [1, 2]}, "one for each of 60 pairs"),
         ({"calibration": 0.01}, "leaves 1 to fit on"),
+        ({"text_share": 1.5}, "a share between 0 and 1"),
     ],
 )
 def test_a_mistake_is_one_sentence(clouds, more, words):

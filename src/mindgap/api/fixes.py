@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,21 @@ import numpy as np
 
 from mindgap.downstream.methods import Affine, all_methods
 from mindgap.downstream.rows import UnitRows
-from mindgap.downstream.scores import SCORINGS
-from mindgap.downstream.trial import Rows, accuracy, estimate_all, try_rows, with_lengths
+from mindgap.downstream.scores import APPLIED, SCORINGS
+from mindgap.downstream.trial import (
+    RESAMPLES,
+    Rows,
+    Trial,
+    accuracy,
+    estimate_all,
+    split,
+    try_rows,
+    with_lengths,
+)
+from mindgap.gap.bootstrap import bootstrap_means, distance_interval
 from mindgap.gap.cosines import unit_rows
-from mindgap.inputs import named_rows
+from mindgap.gap.estimators import modality_gap
+from mindgap.inputs import two_modalities
 from mindgap.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,6 +34,15 @@ if TYPE_CHECKING:
 DROP = (1, 8, 32)
 #: A fix was learnt by heart where the rows it was fit on do better than held-out ones by so much.
 BY_HEART = 0.05
+
+
+#: Gaps of trained models, for comparison: of the features published with Mind the Gap (Liang et
+#: al. 2022), as `measure` gives them.
+KNOWN_GAPS = {
+    "CLIP ViT-B/16 on MSCOCO": 0.851,
+    "VideoCLIP on MSR-VTT": 1.067,
+    "CLASP on UniProt": 1.045,
+}
 
 
 @dataclass(frozen=True)
@@ -34,15 +55,25 @@ class Fixes:
         One row per method, variant and use: `method`, `changes` (rows or scores), `renormalised`,
         `use`, `measure`, `estimate` with its interval `low` to `high`, `difference` from leaving
         the rows alone with its interval and `sure`, a lower bound that holds for all methods at
-        once, `fitted`: the estimate on the items that the method was
-        fit on, and `queries`.
+        once, `fitted`: the estimate on the items that the method was fit on, and `queries`.
+        R@1 counts a tie as a miss.
+    mixed
+        The mixed corpus by who asks: one row per method, variant and `query`, the modality of the
+        queries, whose right documents are of the other one: NDCG@10 as `estimate` with its
+        interval, and `share`, the share of the first ten documents that are of the second modality.
+    gap
+        The gap of all pairs with its interval `gap_low` to `gap_high`, and `pairs`.
     modalities
         Names of the two modalities.
     text_share
         Share of the mixed corpus that shows its second modality.
+    confidence
+        Coverage of the intervals.
     """
 
     rows: list[dict[str, Any]]
+    mixed: list[dict[str, Any]]
+    gap: dict[str, float]
     modalities: tuple[str, str]
     text_share: float
     confidence: float = field(default=0.95)
@@ -75,26 +106,54 @@ class Fixes:
     def __str__(self) -> str:
         return "\n".join(self.decide())
 
-    def decide(self) -> list[str]:
-        """The decision in sentences: for each use the best fix, its gain, price and command."""
+    def decide(self, files: dict[str, str] | None = None) -> list[str]:
+        """The decision in sentences: the gap, then for each use the best fix and its price.
+
+        Parameters
+        ----------
+        files
+            Modality -> file, for the command that fits the map; by default `{modality}.npy`.
+        """
         a, b = self.modalities
-        lines = []
+        files = files or {name: f"{name}.npy" for name in self.modalities}
+        gap = self.gap
+        lines = [
+            f"gap {a} - {b}: {gap['gap']:.3f} [{gap['gap_low']:.3f}, {gap['gap_high']:.3f}], "
+            f"{gap['pairs']:,} pairs",
+            "  known: " + ", ".join(f"{name} {value:.3f}" for name, value in KNOWN_GAPS.items()),
+        ]
         for use in self.uses:
             row, plain = self.best(use), self.find("none", use)
-            what = use.replace("a to b", f"{a} to {b}").replace("b to a", f"{b} to {a}")
-            lines.append(f"{what}: {row['measure']} {plain['estimate']:.3f} as it is")
+            lines.append(f"{self._title(use)}: {row['measure']} {plain['estimate']:.3f} as it is")
+            lines += self._by_query(plain)
             if row["sure"] <= 0:
-                lines[-1] += "; no fix is surely better"
+                lines.append("  no fix is surely better")
                 continue
-            lines += self._advise(row)
+            lines += self._advise(row, files)
             if row["changes"] == "scores" and self.best(use, "rows")["sure"] > 0:
-                lines += self._advise(self.best(use, "rows"))
+                lines += self._advise(self.best(use, "rows"), files)
         return lines
 
-    def _advise(self, row: dict[str, Any]) -> Iterator[str]:
+    def _title(self, use: str) -> str:
+        a, b = self.modalities
+        if use == "mixed corpus":
+            return f"mixed corpus, {self.text_share:.0%} {b}"
+        return use.replace("a to b", f"{a} to {b}").replace("b to a", f"{b} to {a}")
+
+    def _by_query(self, row: dict[str, Any]) -> Iterator[str]:
+        """What queries of each modality find in the mixed corpus."""
+        for one in self.mixed if row["use"] == "mixed corpus" else ():
+            if _same(one, row):
+                yield (
+                    f"    {one['query']} queries: {one['estimate']:.3f}; of their first ten "
+                    f"{one['share']:.0%} are {self.modalities[1]}"
+                )
+
+    def _advise(self, row: dict[str, Any], files: dict[str, str]) -> Iterator[str]:
         """What one fix brings, what it costs, and how to apply it."""
         interval = f"[{row['low']:.3f}, {row['high']:.3f}]"
         yield f"  {row['estimate']:.3f} {interval} with {_name(row)} ({row['changes']})"
+        yield from self._by_query(row)
         if not row["use"].startswith("retrieval"):
             yield from self._price(row)
         if row["fitted"] - row["estimate"] > BY_HEART and row["fitted"] > row["high"]:
@@ -103,22 +162,22 @@ class Fixes:
                 "more pairs would help"
             )
         if row["changes"] == "rows":
-            a, b = self.modalities
+            given = " ".join(shlex.quote(f"{name}={file}") for name, file in files.items())
             again = "" if row["renormalised"] else " --no-renormalise"
-            yield f"    mindgap fit {row['method']} {a}={a}.npy {b}={b}.npy{again}"
+            yield f"    mindgap fit {row['method']} {given}{again}"
+        else:
+            yield f"    {APPLIED[row['method']]}"
 
     def _price(self, row: dict[str, Any]) -> Iterator[str]:
         """What a fix costs in retrieval across modalities."""
-        for use in ("retrieval a to b", "retrieval b to a"):
-            for other in self.rows:
-                same = all(other[key] == row[key] for key in ("method", "renormalised"))
-                if same and other["use"] == use:
-                    change = f"{other['difference']:+.3f}"
-                    interval = f"[{other['low_difference']:+.3f}, {other['high_difference']:+.3f}]"
-                    way = use.removeprefix("retrieval ")
-                    a, b = self.modalities
-                    way = f"{a} to {b}" if way == "a to b" else f"{b} to {a}"
-                    yield f"    price: R@1 {way} {change} {interval}"
+        found = [r for r in self.rows if r["use"].startswith("retrieval") and _same(r, row)]
+        if not any(r[end] for r in found for end in ("low_difference", "high_difference")):
+            yield "    price: none in R@1"
+            return
+        for other in found:
+            interval = f"[{other['low_difference']:+.3f}, {other['high_difference']:+.3f}]"
+            way = self._title(other["use"]).removeprefix("retrieval ")
+            yield f"    price: R@1 {way} {other['difference']:+.3f} {interval}"
 
     def plot(self, use: str = "mixed corpus", ax: Any = None) -> Any:
         """Draw the estimates for one use with their intervals, best first; returns the axes."""
@@ -186,41 +245,67 @@ def compare_fixes(
     >>> fixes.best("mixed corpus")["estimate"] > fixes.find("none", "mixed corpus")["estimate"]
     True
     """
-    rows = named_rows(first, second)
-    if len(rows) != 2:
-        raise UserError(f"fixes lie between two modalities, got {len(rows)}: choose two")
+    if not 0 <= text_share <= 1:
+        raise UserError(f"text_share={text_share:g}: give a share between 0 and 1")
+    rows = two_modalities(first, second)
     x, y = (unit_rows(each) for each in rows.values())
     numbers = _numbers(labels, len(x))
-    fit_on, held = _split(len(x), calibration, seed)
+    fit_on, held = split(len(x), calibration, seed)
     trained = UnitRows(x[fit_on], unit=True), UnitRows(y[fit_on], unit=True)
     known = Rows(x[fit_on], y[fit_on])
-    tries: dict[tuple, dict[str, tuple[np.ndarray, float]]] = {}
+    tries: dict[tuple, tuple[Tried, Tried | None]] = {}
     for name, method in all_methods(list(DROP), x.shape[1]).items():
         maps = method(*trained)
         for renormalised in (True, False):
-            parts = [
-                _measure(x, y, part, maps, renormalised, text_share, queries, numbers, fit_on)
+            tries[name, "rows", renormalised] = tuple(
+                _try(x, y, part, maps, renormalised, text_share, queries, numbers, fit_on)
                 for part in (held, fit_on)
-            ]
-            tries[name, "rows", renormalised] = {
-                use: (values, float(parts[1][use].mean())) for use, values in parts[0].items()
-            }
+            )
     for name, scoring in SCORINGS.items():
         found = try_rows(Rows(x[held], y[held]), text_share, queries, scoring, known)
-        tries[name, "scores", True] = {
-            use: (values, float("nan")) for use, values in _uses(found).items()
-        }
+        tries[name, "scores", True] = Tried(found), None
+    sizes = {"n_fit": len(fit_on), "n_test": len(held)}
     out = []
-    for use in tries["none", "rows", True]:
-        given = {key: found[use] for key, found in tries.items() if use in found}
-        estimates = estimate_all([values for values, _ in given.values()], confidence, seed)
-        for (key, (values, fitted)), estimate in zip(given.items(), estimates, strict=True):
-            name, changes, renormalised = key
-            facts = {"method": name, "changes": changes, "renormalised": renormalised}
-            facts |= {"use": use, "measure": _MEASURES[use], **estimate, "fitted": fitted}
-            facts |= {"queries": len(values), "n_fit": len(fit_on), "n_test": len(held)}
-            out.append(facts)
-    return Fixes(out, tuple(rows), text_share, confidence)
+    for use in tries["none", "rows", True][0].uses:
+        given = {key: parts for key, parts in tries.items() if use in parts[0].uses}
+        values = [parts[0].uses[use] for parts in given.values()]
+        for (key, parts), estimate in zip(
+            given.items(), estimate_all(values, confidence, seed), strict=True
+        ):
+            fitted = float("nan") if parts[1] is None else float(parts[1].uses[use].mean())
+            facts = {**_facts(key), "use": use, "measure": _MEASURES[use], **estimate}
+            out.append({**facts, "fitted": fitted, "queries": len(values[0]), **sizes})
+    mixed = []
+    for side, query in zip("ab", rows, strict=True):
+        given = {
+            key: parts[0].trial for key, parts in tries.items() if side in parts[0].trial.gains
+        }
+        values = [trial.gains[side] for trial in given.values()]
+        for (key, trial), estimate in zip(
+            given.items(), estimate_all(values, confidence, seed) if values else (), strict=True
+        ):
+            share = float(trial.shares[side].mean())
+            facts = {**_facts(key), "query": query, **estimate, "share": share}
+            mixed.append({**facts, "queries": len(values[0])})
+    return Fixes(out, mixed, _gap(x, y, confidence, seed), tuple(rows), text_share, confidence)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A trial, and the accuracy of each item where there are classes."""
+
+    trial: Trial
+    accuracy: np.ndarray | None = None
+
+    @property
+    def uses(self) -> dict[str, np.ndarray]:
+        """Use -> what each query gets."""
+        found = {
+            "retrieval a to b": self.trial.hits["ab"],
+            "retrieval b to a": self.trial.hits["ba"],
+            "mixed corpus": np.concatenate(list(self.trial.gains.values())),
+        }
+        return found if self.accuracy is None else found | {"zero-shot": self.accuracy}
 
 
 _MEASURES = {
@@ -229,18 +314,6 @@ _MEASURES = {
     "mixed corpus": "NDCG@10",
     "zero-shot": "accuracy",
 }
-
-
-def _split(n: int, calibration: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Items to fit on, in order, and items to test on, in random order."""
-    count = round(calibration * n)
-    if count < 2 or n - count < 2:
-        raise UserError(
-            f"calibration={calibration:g} of {n} pairs leaves {count} to fit on and {n - count} to "
-            "test on; both need two or more"
-        )
-    order = np.random.default_rng(seed).permutation(n)
-    return np.sort(order[:count]), order[count:]
 
 
 def _numbers(labels: Any, n: int) -> np.ndarray | None:
@@ -252,7 +325,7 @@ def _numbers(labels: Any, n: int) -> np.ndarray | None:
     return np.unique(labels, return_inverse=True)[1]
 
 
-def _measure(
+def _try(
     x: np.ndarray,
     y: np.ndarray,
     part: np.ndarray,
@@ -262,26 +335,35 @@ def _measure(
     queries: int,
     numbers: np.ndarray | None,
     fit_on: np.ndarray,
-) -> dict[str, np.ndarray]:
-    """Use -> what each query of some items gets."""
+) -> Tried:
+    """Try fitted maps on some items."""
     a, b = (with_lengths(to(z[part]), renormalised) for to, z in zip(maps, (x, y), strict=True))
-    found = _uses(try_rows(Rows(a, b), share, queries))
-    if numbers is not None:
-        means = [y[fit_on][numbers[fit_on] == k] for k in range(numbers.max() + 1)]
-        if not all(len(rows) for rows in means):
-            raise UserError("a class has no pair among those that the methods are fit on")
-        classes = unit_rows(np.stack([rows.mean(axis=0) for rows in means]))
-        classes = with_lengths(maps[1](classes), renormalised)
-        found["zero-shot"] = accuracy(a, classes, numbers[part])
-    return found
+    trial = try_rows(Rows(a, b), share, queries)
+    if numbers is None:
+        return Tried(trial)
+    means = [y[fit_on][numbers[fit_on] == k] for k in range(numbers.max() + 1)]
+    if not all(len(rows) for rows in means):
+        raise UserError("a class has no pair among those that the methods are fit on")
+    classes = unit_rows(np.stack([rows.mean(axis=0) for rows in means]))
+    classes = with_lengths(maps[1](classes), renormalised)
+    return Tried(trial, accuracy(a, classes, numbers[part]))
 
 
-def _uses(found: Any) -> dict[str, np.ndarray]:
-    return {
-        "retrieval a to b": found.hits["ab"],
-        "retrieval b to a": found.hits["ba"],
-        "mixed corpus": np.concatenate(list(found.gains.values())),
-    }
+def _gap(x: np.ndarray, y: np.ndarray, confidence: float, seed: int) -> dict[str, float]:
+    """The gap with its interval; as in `measure`, over all pairs."""
+    gap = modality_gap(x, y)
+    squares = np.square(bootstrap_means(x - y, RESAMPLES, seed)).sum(axis=1)
+    low, high = distance_interval(squares, gap, confidence)
+    return {"gap": gap, "gap_low": low, "gap_high": high, "pairs": len(x)}
+
+
+def _facts(key: tuple[str, str, bool]) -> dict[str, Any]:
+    return dict(zip(("method", "changes", "renormalised"), key, strict=True))
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two rows are of one method and variant."""
+    return all(one[key] == other[key] for key in ("method", "changes", "renormalised"))
 
 
 def _name(row: dict[str, Any]) -> str:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mindgap.gap.cosines import unit_rows
-from mindgap.inputs import named_rows
-from mindgap.runtime.errors import UserError
+from mindgap.inputs import two_modalities
 from mindgap.shift import landscape as engine
 
 if TYPE_CHECKING:
@@ -127,9 +126,7 @@ def landscape(
     >>> found.loss.shape
     (51, 6)
     """
-    rows = named_rows(first, second)
-    if len(rows) != 2:
-        raise UserError(f"a landscape lies between two modalities, got {len(rows)}: choose two")
+    rows = two_modalities(first, second)
     if shifts is None:
         shifts = np.arange(-20, 31) / 20
     found = engine.landscape(

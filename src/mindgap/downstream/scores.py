@@ -64,3 +64,19 @@ SCORINGS: dict[str, Scoring] = {
     "inverted_softmax": invert_softmax,
     "qb_norm": normalise_by_querybank,
 }
+
+#: How to apply a way of scoring in an index of one's own, in a sentence.
+APPLIED = {
+    "standardised_scores": (
+        "apply: from each score subtract the mean, and divide by the standard deviation, of the "
+        "best scores that calibration queries get from documents of its kind"
+    ),
+    "inverted_softmax": (
+        f"apply: rank by {INVERSE_TEMPERATURE:g} s less the log of the sum, over calibration "
+        f"queries, of exp({INVERSE_TEMPERATURE:g} s) for the same document"
+    ),
+    "qb_norm": (
+        "apply: inverted softmax for queries whose best document is the best of some calibration "
+        "query, plain scores for the others"
+    ),
+}

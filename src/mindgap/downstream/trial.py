@@ -11,6 +11,7 @@ from mindgap.downstream.mixed import DEPTH
 from mindgap.downstream.scores import Scoring
 from mindgap.gap.bootstrap import bootstrap_means, percentile_interval
 from mindgap.gap.retrieval import TIE
+from mindgap.runtime.errors import UserError
 
 RESAMPLES = 1000
 _ENTRIES = 1 << 23  # scores held at a time: 64 MB
@@ -42,6 +43,18 @@ class Trial:
     hits: dict[str, np.ndarray]
     gains: dict[str, np.ndarray]
     shares: dict[str, np.ndarray]
+
+
+def split(n: int, calibration: float, seed: int, least: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Items to fit on, in order, and items to test on, in random order; `least` of each or more."""
+    count = round(calibration * n)
+    if min(count, n - count) < least:
+        raise UserError(
+            f"calibration={calibration:g} of {n} pairs leaves {count} to fit on and {n - count} to "
+            f"test on; both need {least} or more"
+        )
+    order = np.random.default_rng(seed).permutation(n)
+    return np.sort(order[:count]), order[count:]
 
 
 def try_rows(
