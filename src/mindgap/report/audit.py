@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
-from mindgap.config import read_yaml
 from mindgap.report.cells import Cell, find_cells
 from mindgap.report.judge import judge
 from mindgap.report.mutations import Mutation, errors, scales
 from mindgap.report.parts import Summary, mutate_parts
 from mindgap.report.tables import Present, Tables
-from mindgap.runtime.files import read_csv
 
 COLUMNS = ("claim", "class", "table", "kind", "mutation", "size", "before", "after", "flips")
 _SIZED = ("scale", "condition", "curve")
@@ -206,17 +203,3 @@ def say_audit(claims: list[dict[str, Any]], table: pd.DataFrame) -> list[str]:
         if "none" in claim["noop"] and claim["id"] in set(table["claim"]):
             lines.append(f"  {claim['id']} has no no-op: {claim['noop']['none']}")
     return lines
-
-
-def main() -> None:
-    """Print an audit; end with status 1 if a claim cannot be trusted to fail."""
-    claims = read_yaml("workflow/claims.yaml")
-    table = read_csv(sys.argv[1])
-    print("\n".join(say_audit(claims, table)))
-    weak = weak_claims(claims, table)
-    print("\n".join(f"error: {line}" for line in weak), file=sys.stderr)
-    sys.exit(bool(weak))
-
-
-if __name__ == "__main__":
-    main()
