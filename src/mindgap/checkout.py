@@ -149,4 +149,4 @@ def _end(summary: str, wrong: list[str]) -> None:
         print(summary)
     for line in wrong:
         print(f"error: {line}", file=sys.stderr)
-    raise typer.Exit(bool(wrong))
+    raise typer.Exit(int(bool(wrong)))

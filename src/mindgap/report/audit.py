@@ -107,12 +107,12 @@ def weak_claims(claims: list[dict[str, Any]], table: pd.DataFrame) -> list[str]:
             found.append(f"{name}: holds although the method does nothing ({which})")
         if noop.empty and "none" not in claim["noop"]:
             found.append(f"{name}: its no-op was not tried")
-        lost = rows[rows["kind"].isin(["row", "nan"])]
+        lost = rows[rows["kind"].isin(["row", "cell"])]
         if not (lost["after"] == "broken").all():
             found.append(f"{name}: does not notice a missing cell")
         if rows["before"].iloc[0] != "reproduced":
             continue
-        if not rows.loc[~rows["kind"].isin(["row", "nan"]), "flips"].any():
+        if not rows.loc[~rows["kind"].isin(["row", "cell"]), "flips"].any():
             found.append(f"{name}: nothing turns it")
         noticed = power(claim, rows)
         if "direction" not in claim and "coarse" not in claim and (noticed or 1) > LARGE:
