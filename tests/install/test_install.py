@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,17 @@ def say(capsys):
             print(f"\n{text}")
 
     return print_it
+
+
+def test_the_wheel_holds_every_module(installed, root):
+    src = root / "src"
+    modules = {path.relative_to(src).as_posix() for path in src.rglob("*.py")}
+    found = {name for name in zipfile.ZipFile(installed.wheel).namelist() if name.endswith(".py")}
+    assert found == modules
+    assert {name.partition("/")[0] for name in found} == {
+        "mindgap",
+        "snakemake_logger_plugin_mindgap",
+    }
 
 
 def test_the_core_is_complete_and_brings_no_extra(installed, say):
