@@ -10,10 +10,10 @@ PROFILE ?= profiles/default
 # More options for Snakemake, e.g. make reproduce ARGS="--cores 8"
 ARGS   ?=
 # A run's name is the config's. A file that gives none or is no plain YAML ends the recipe with a sentence.
-RUN     = $$($(BIN)/python -m mindgap.overlay "$$CONFIG")
+RUN     = $$($(BIN)/mindgap run-name "$$CONFIG")
 PINS   := requirements.lock pyproject.toml
 
-.PHONY: help setup reproduce report scorecard plan audit check push pull quick test test-all test-faults test-slurm test-remotes test-numerics lint format lock clean
+.PHONY: help setup reproduce report scorecard plan audit check push pull quick test test-all test-faults test-slurm test-remotes test-numerics test-install lint format lock clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -51,10 +51,10 @@ report: setup  ## write results/{run}/report.html for a finished run
 	fi; echo "report: $$page"
 
 plan: setup  ## what a run would download, compute and store: make plan [CONFIG=config/paper.yaml]
-	@run=$(RUN) || exit 1; $(BIN)/python -m mindgap.report.plan "$$CONFIG" $(ARGS)
+	@$(BIN)/mindgap plan "$$CONFIG" -- $(ARGS)
 
 scorecard: setup  ## one scorecard over all finished runs: results/scorecard.md
-	@$(BIN)/python -m mindgap.report.joined
+	@$(BIN)/mindgap scorecard
 
 # A worker takes whole files (tests/conftest.py).
 PYTEST  = $(BIN)/python -m pytest -n 2
@@ -65,10 +65,13 @@ quick: setup lint  ## lint, format and unit tests (2 min)
 test: setup lint  ## lint, format, unit, golden and workflow tests (15 min)
 	@$(PYTEST)
 
-test-all: test test-numerics test-faults test-remotes test-slurm  ## every test there is (90 min, as root)
+test-all: test test-install test-numerics test-faults test-remotes test-slurm  ## every test there is (90 min, as root)
 
 test-faults: setup  ## 20 kills at random moments, full disks (as root)
 	@KILLS=20 $(BIN)/python -m pytest tests/workflow/test_faults.py
+
+test-install: setup  ## the wheel with the core alone in a fresh environment and an empty folder (2 min)
+	@$(BIN)/python -m pytest tests/install
 
 # The S3 client and a server to try it against are no part of the lock: only this needs them.
 test-remotes: setup  ## push to a local S3, pull in a second clone, run nothing there
@@ -79,20 +82,19 @@ test-slurm: setup  ## smoke run through a Slurm of this one machine (root, Debia
 	@tests/slurm/run.sh
 
 audit: setup  ## which errors would the claims of a finished run notice? writes results/{run}/audit.csv
-	@run=$(RUN) || exit 1; $(BIN)/snakemake --workflow-profile $(PROFILE) --logger mindgap --configfile "$$CONFIG" $(ARGS) -- results/$$run/audit.csv \
-	  && $(BIN)/python -m mindgap.report.audit results/$$run/audit.csv
+	@$(BIN)/mindgap audit "$$CONFIG" -- --workflow-profile $(PROFILE) $(ARGS)
 
 test-numerics: setup  ## unit and golden tests and a smoke run, summed in other orders (20 min)
 	@$(BIN)/python -m tests.numerics.run $(ARGS)
 
 check: setup  ## compare a run's files with its record: make check [CONFIG=...] [ARGS=--partial]
-	@run=$(RUN) || exit 1; $(BIN)/python -m mindgap.report.record results/$$run $(ARGS)
+	@$(BIN)/mindgap check "$$CONFIG" $(ARGS)
 
 push: setup  ## record the finished run with DVC and send its files to the remote
 	@PATH="$(abspath $(BIN)):$$PATH" dvc repro && $(BIN)/dvc push
 
 pull: setup  ## fetch the files of the committed run: make pull [ONLY=tables]
-	@$(BIN)/dvc pull $(if $(filter tables,$(ONLY)),$$($(BIN)/python -m mindgap.report.outs dvc.yaml pairs embeddings checkpoints))
+	@$(BIN)/dvc pull $(if $(filter tables,$(ONLY)),$$($(BIN)/mindgap outs-without pairs embeddings checkpoints))
 
 lint: setup
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . && $(BIN)/snakefmt --check . 2>/dev/null \
@@ -106,7 +108,7 @@ format: setup  ## format code and rules
 lock:  ## write requirements.lock anew
 	$(PYTHON) -m venv --clear $(VENV)-lock
 	$(VENV)-lock/bin/pip install --quiet torch==2.13.0
-	$(VENV)-lock/bin/pip install --quiet '.[test]' hatchling editables
+	$(VENV)-lock/bin/pip install --quiet '.[workflow,test]' hatchling editables
 	{ sed -n '/^#/p' requirements.lock; $(VENV)-lock/bin/pip freeze --exclude mindgap \
 	  | grep -viE '^(nvidia-|cuda-|triton)' | sed -E 's/^(torch==[0-9.]+).*/\1/'; } > requirements.tmp
 	mv requirements.tmp requirements.lock; rm -rf $(VENV)-lock

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mindgap import __version__
+from mindgap import __version__, checkout
 from mindgap.runtime.errors import UserError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog="Start with: mindgap measure image.npy text.npy",
 )
+app.add_typer(checkout.app)
 
 FILES = "NAME=FILE or FILE; .npy, .npz#key or .safetensors#key of shape (n, d), row i beside row i."
 MOST_SHIFTS = 100_000
@@ -209,7 +210,10 @@ def landscape(
 
 @app.command()
 def methods() -> None:
-    """List the methods that change the gap, and what each does."""
+    """List the methods that change the gap, and what each does.
+
+    mindgap methods
+    """
     from mindgap.downstream.methods import METHODS, fit_dropping
 
     for name, method in {**METHODS, "drop_K": fit_dropping}.items():

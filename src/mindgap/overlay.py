@@ -6,7 +6,6 @@ YAML, both before a line of the Snakefile is read. So `make` asks here first.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -33,10 +32,3 @@ def read_name(path: str | Path) -> str:
         return TypeAdapter(Name).validate_python(given["run"], strict=True)
     except ValidationError as error:
         raise UserError(f"{path}: run: {describe(error.errors()[0])}") from error
-
-
-if __name__ == "__main__":
-    try:
-        print(read_name(sys.argv[1]))
-    except UserError as error:
-        sys.exit(f"error: {error}")

@@ -24,7 +24,6 @@ KEYS = {
     "AWS_SECRET_ACCESS_KEY": "any",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
-CHECK = (sys.executable, "-m", "mindgap.report.record", "results/smoke")
 NEIGHBOURS = {"project_pairs": 1, "collect_tables": 1, "plot_projection": 2, "save_config": 1}
 NEIGHBOURS |= {"record_run": 1, "check_scorecard": 1}
 

@@ -391,7 +391,7 @@ def test_contradictions_of_an_encoder_are_refused(options, sentence):
 
 
 def test_manual_and_schema_are_in_step_with_the_types(root):
-    """Write them again with `python -m mindgap.config.manual`."""
+    """Write them again with `mindgap manual`."""
     for name, text in documents().items():
         assert (root / "config" / name).read_text(encoding="utf-8") == text, name
     for part in ("| `bootstrap` | `1000` | whole number ≥ 100 |", "`kind: folder`", "run: mine"):

@@ -194,9 +194,7 @@ def test_results_of_an_older_version_are_made_again(smoke):
     try:
         path.write_text(old.replace("SCHEMA = 1\n", "SCHEMA = 2\n"))
         assert smoke.plan(SMOKE) == {"record_run": 1, "check_scorecard": 1}
-        done = smoke.run(
-            sys.executable, "-m", "mindgap.report.record", "results/smoke", check=False
-        )
+        done = smoke.run("mindgap", "check", SMOKE, check=False)
         assert done.returncode == 1
         assert "has the schema 1, this version writes 2" in done.both
     finally:
@@ -204,7 +202,7 @@ def test_results_of_an_older_version_are_made_again(smoke):
 
 
 def test_the_record_finds_what_was_changed(smoke):
-    check = (sys.executable, "-m", "mindgap.report.record", "results/smoke")
+    check = ("mindgap", "check", SMOKE)
     assert "files as recorded" in smoke.run(*check).both
     table = smoke.path / "results/smoke/gap/gap.csv"
     keep, times = table.read_bytes(), table.stat()

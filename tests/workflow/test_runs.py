@@ -138,7 +138,7 @@ def test_the_audit_of_a_run(smoke):
     done = smoke.make("audit", f"CONFIG={SMOKE}")
     table = pd.read_csv(smoke.path / "results/smoke/audit.csv")
     assert not (table.loc[table["kind"] == "noop", "after"] == "reproduced").any()
-    assert (table.loc[table["kind"].isin(["row", "nan"]), "after"] == "broken").all()
+    assert (table.loc[table["kind"].isin(["row", "cell"]), "after"] == "broken").all()
     assert table.loc[table["kind"] == "condition", "flips"].any(), "typed-in counts"
     assert f"{table['claim'].nunique()} claims, {len(table)} changes" in done.both
     assert "files as recorded" in smoke.make("check", f"CONFIG={SMOKE}").both

@@ -21,6 +21,7 @@ from mindgap.downstream.trial import split
 from mindgap.gap.cosines import unit_rows
 from mindgap.inputs import two_modalities
 from mindgap.runtime.errors import UserError
+from mindgap.runtime.extras import extra
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +83,8 @@ class Calibration:
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the reliability curves of both directions; returns the matplotlib axes."""
-        import matplotlib.pyplot as plt
+        with extra("plot", "plots need"):
+            import matplotlib.pyplot as plt
 
         ax = ax or plt.subplots()[1]
         ax.plot([0, 1], [0, 1], color="0.7", linewidth=1)

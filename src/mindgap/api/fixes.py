@@ -27,6 +27,7 @@ from mindgap.gap.cosines import unit_rows
 from mindgap.gap.estimators import modality_gap
 from mindgap.inputs import two_modalities
 from mindgap.runtime.errors import UserError
+from mindgap.runtime.extras import extra
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,7 +182,8 @@ class Fixes:
 
     def plot(self, use: str = "mixed corpus", ax: Any = None) -> Any:
         """Draw the estimates for one use with their intervals, best first; returns the axes."""
-        import matplotlib.pyplot as plt
+        with extra("plot", "plots need"):
+            import matplotlib.pyplot as plt
 
         self.best(use)
         rows = sorted((r for r in self.rows if r["use"] == use), key=lambda r: r["estimate"])

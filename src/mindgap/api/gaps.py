@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from mindgap.embed.store import Embeddings
 from mindgap.gap.measures import measure_gap
 from mindgap.inputs import named_rows
+from mindgap.runtime.extras import extra
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,9 +84,11 @@ class Gaps:
 
         Returns the matplotlib axes, which are made where none are given.
         """
-        import matplotlib.pyplot as plt
         import pandas as pd
-        import seaborn as sns
+
+        with extra("plot", "plots need"):
+            import matplotlib.pyplot as plt
+            import seaborn as sns
 
         ax = ax or plt.subplots()[1]
         if len(self.rows) > 1:

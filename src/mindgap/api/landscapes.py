@@ -10,6 +10,7 @@ import numpy as np
 
 from mindgap.gap.cosines import unit_rows
 from mindgap.inputs import two_modalities
+from mindgap.runtime.extras import extra
 from mindgap.shift import landscape as engine
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ class LossLandscape:
 
         Each line is divided by its value at the shift nearest to 0, so that all fit into one frame.
         """
-        import matplotlib.pyplot as plt
+        with extra("plot", "plots need"):
+            import matplotlib.pyplot as plt
 
         ax = ax or plt.subplots()[1]
         still = int(np.abs(self.shifts).argmin())

@@ -1,20 +1,15 @@
-"""Write the manual of all options, and the JSON schema for editors, from the types.
-
-python -m mindgap.config.manual
-"""
+"""The manual of all options, and the JSON schema for editors, from the types."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from mindgap.config.base import Options
 from mindgap.config.datasets import KINDS, Labelled
 from mindgap.config.models import KINDS as MODELS
 from mindgap.config.root import Config
-from mindgap.runtime.files import write_text
 
 #: Files below config/ that are written from the types.
 README, SCHEMA = "README.md", "schema.json"
@@ -22,7 +17,7 @@ README, SCHEMA = "README.md", "schema.json"
 _HEAD = """\
 # Options of a run
 
-Written from the types in `src/mindgap/config/` by `python -m mindgap.config.manual`.
+Written from the types in `src/mindgap/config/` by `mindgap manual`.
 
 A run is a YAML file that is merged over `config/default.yaml`, the run `embedded`: mappings are
 merged key by key, lists are replaced. An overlay says what differs, gives the run a name of its
@@ -263,8 +258,3 @@ def _overlay(schema: Any) -> Any:
     # A definition may be a part of one of any kind, so that not exactly one kind fits it.
     names, dropped = {"oneOf": "anyOf"}, ("required", "discriminator")
     return {names.get(k, k): _overlay(v) for k, v in schema.items() if k not in dropped}
-
-
-if __name__ == "__main__":
-    for name, text in documents().items():
-        write_text(Path("config") / name, text)

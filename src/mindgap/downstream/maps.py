@@ -26,12 +26,13 @@ class ModalityMap(TransformerMixin, BaseEstimator):
     """Map that changes the gap between two modalities, with scikit-learn's conventions.
 
     A row z of modality m becomes (z/|z| - c_m) W_m + t_m, where W_m is a number, a vector of
-    factors or a matrix, as the method learns it from matched rows; see `mindgap.methods`.
+    factors or a matrix, as the method learns it from matched rows; see
+    `mindgap.downstream.methods`.
 
     Parameters
     ----------
     method
-        Name of a method, such as `"centring"`; `mindgap.methods()` lists them.
+        Name of a method, such as `"centring"`; `mindgap methods` lists them.
     modalities
         Names of the two modalities, in the order in which `fit` takes their rows.
     renormalise

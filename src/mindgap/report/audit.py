@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
-from mindgap.config import read_yaml
 from mindgap.report.cells import Cell, find_cells
 from mindgap.report.judge import judge
 from mindgap.report.mutations import Mutation, errors, scales
 from mindgap.report.parts import Summary, mutate_parts
 from mindgap.report.tables import Present, Tables
-from mindgap.runtime.files import read_csv
 
 COLUMNS = ("claim", "class", "table", "kind", "mutation", "size", "before", "after", "flips")
 _SIZED = ("scale", "condition", "curve")
@@ -110,12 +107,12 @@ def weak_claims(claims: list[dict[str, Any]], table: pd.DataFrame) -> list[str]:
             found.append(f"{name}: holds although the method does nothing ({which})")
         if noop.empty and "none" not in claim["noop"]:
             found.append(f"{name}: its no-op was not tried")
-        lost = rows[rows["kind"].isin(["row", "nan"])]
+        lost = rows[rows["kind"].isin(["row", "cell"])]
         if not (lost["after"] == "broken").all():
             found.append(f"{name}: does not notice a missing cell")
         if rows["before"].iloc[0] != "reproduced":
             continue
-        if not rows.loc[~rows["kind"].isin(["row", "nan"]), "flips"].any():
+        if not rows.loc[~rows["kind"].isin(["row", "cell"]), "flips"].any():
             found.append(f"{name}: nothing turns it")
         noticed = power(claim, rows)
         if "direction" not in claim and "coarse" not in claim and (noticed or 1) > LARGE:
@@ -206,17 +203,3 @@ def say_audit(claims: list[dict[str, Any]], table: pd.DataFrame) -> list[str]:
         if "none" in claim["noop"] and claim["id"] in set(table["claim"]):
             lines.append(f"  {claim['id']} has no no-op: {claim['noop']['none']}")
     return lines
-
-
-def main() -> None:
-    """Print an audit; end with status 1 if a claim cannot be trusted to fail."""
-    claims = read_yaml("workflow/claims.yaml")
-    table = read_csv(sys.argv[1])
-    print("\n".join(say_audit(claims, table)))
-    weak = weak_claims(claims, table)
-    print("\n".join(f"error: {line}" for line in weak), file=sys.stderr)
-    sys.exit(bool(weak))
-
-
-if __name__ == "__main__":
-    main()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from html import escape
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from mindgap.config import read_yaml
 from mindgap.report.judge import tolerance
 from mindgap.report.rollup import (
     count_words,
@@ -192,18 +190,3 @@ def write_joined(
 def _in_runs(figures: list[dict[str, Any]], runs: list[str]) -> list[dict[str, Any]]:
     """The rows of workflow/figures.yaml with each file below each run."""
     return [{**row, "file": [f"{run}/{f}" for f in row["file"] for run in runs]} for row in figures]
-
-
-def main() -> None:
-    """Join the scorecards of all runs in `results`."""
-    try:
-        lines = write_joined(
-            Path("results"), read_yaml("workflow/claims.yaml"), read_yaml("workflow/figures.yaml")
-        )
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    print("\n".join(lines))
-
-
-if __name__ == "__main__":
-    main()

@@ -30,7 +30,7 @@ class Mutation:
     ----------
     kind
         `scale`, `condition` or `curve` (of a size), `halve`, `add`, `modalities`, `conditions`,
-        `shuffle`, `equal`, `flat`, `still`, `set`, `row` or `nan`.
+        `shuffle`, `equal`, `flat`, `still`, `set`, `row` or `cell`.
     words
         What was done.
     tables
@@ -81,7 +81,7 @@ def errors(claim: dict[str, Any], tables: Tables, cells: list[Cell]) -> Iterator
     column = next(c for c in values if c in own and own[c].notna().iloc[0])
     empty[column] = empty[column].astype(float)
     empty.loc[empty.index[0], column] = np.nan
-    yield Mutation("nan", "a cell is not a number", {name: empty})
+    yield Mutation("cell", "a cell is not a number", {name: empty})
 
 
 def _own(claim: dict[str, Any], tables: Tables, cells: list[Cell]) -> tuple[str, pd.DataFrame]:

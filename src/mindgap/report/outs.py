@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from mindgap.config import read_yaml
 
 
@@ -20,7 +18,3 @@ def list_outs(path: str, without: tuple[str, ...] = ()) -> list[str]:
     stage = given["stages"]["snakemake"]
     names = [next(iter(out)).replace("${run}", run) for out in stage["outs"] + stage["metrics"]]
     return [name for name in names if name.rpartition("/")[2] not in without]
-
-
-if __name__ == "__main__":
-    print(*list_outs(sys.argv[1], tuple(sys.argv[2:])))

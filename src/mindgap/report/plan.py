@@ -5,19 +5,15 @@ from __future__ import annotations
 import csv
 import math
 import statistics
-import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mindgap.config import merge, read_yaml
-from mindgap.config.read import read_config
 from mindgap.config.run import Run
 from mindgap.data.definitions import describe, modalities, sources
 from mindgap.data.sources import carried_places, place_of, shipped_file
-from mindgap.report.dry import Job, dry_run
-from mindgap.runtime.errors import UserError
+from mindgap.report.dry import Job
 
 #: Sizes of embeddings that no earlier run has made: float32 of this many dimensions.
 DIMENSIONS = 512
@@ -254,18 +250,3 @@ def _rows(pairs: Path) -> int:
     import pyarrow.parquet as pq
 
     return pq.read_metadata(pairs).num_rows
-
-
-def main(overlay: str, *options: str) -> None:
-    """Print the plan of a config file; further options are Snakemake's."""
-    try:
-        given = merge(read_yaml("config/default.yaml"), read_config(overlay))
-        run = Run.resolve(given, read_yaml("workflow/prompts.yaml"))
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    jobs = dry_run(["--configfile", overlay, *options])
-    print(write_plan(jobs, run, read_yaml("workflow/sources.yaml"), Path("results")))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -10,7 +9,6 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 from collections import defaultdict
 from datetime import UTC, datetime
 from html import escape
@@ -226,20 +224,3 @@ def check_run(folder: str | Path, partial: bool = False) -> tuple[str, list[str]
     absent = f", {len(missing)} not here" if missing else ""
     line = f"{folder}: {same} of {len(recorded)} files as recorded{absent}"
     return f"{line} (commit {commit}, {record['written']})", wrong
-
-
-def main() -> None:
-    """Check a results folder from the command line."""
-    parser = argparse.ArgumentParser(description=check_run.__doc__)
-    parser.add_argument("folder")
-    parser.add_argument("--partial", action="store_true", help="files may be missing")
-    given = parser.parse_args()
-    summary, wrong = check_run(given.folder, given.partial)
-    for line in wrong:
-        print(f"error: {line}", file=sys.stderr)
-    print(summary)
-    sys.exit(bool(wrong))
-
-
-if __name__ == "__main__":
-    main()
