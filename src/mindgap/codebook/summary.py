@@ -126,8 +126,8 @@ def measure_contrasts(
             if {other, plain} <= set(there):
                 columns[f"{other} minus {plain}"] = wide.loc[other] - wide.loc[plain]
         for effect, values in columns.items():
-            for measure in measures:
-                each = values[measure].dropna().to_numpy()
+            for measure, given in zip(measures, values.to_numpy(float).T, strict=True):
+                each = given[~np.isnan(given)]
                 if not len(each):
                     continue
                 estimate, low, high = t_interval(each, confidence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,14 @@ def t_interval(values: np.ndarray, confidence: float) -> tuple[float, float, flo
     n, mean = len(values), float(np.mean(values))
     if n < 2:
         return mean, float("nan"), float("nan")
-    half = stats.t.ppf((1 + confidence) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n)
+    half = _student(confidence, n - 1) * np.std(values, ddof=1) / np.sqrt(n)
     return mean, mean - float(half), mean + float(half)
+
+
+@cache
+def _student(confidence: float, freedom: int) -> float:
+    """Half the width of Student's interval, in standard errors."""
+    return float(stats.t.ppf((1 + confidence) / 2, freedom))
 
 
 def measure_effects(
