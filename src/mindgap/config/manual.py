@@ -96,6 +96,10 @@ models:
     modalities: {image: path/image.npy, text: path/text.npy}
     labels: path/labels.npy
     classes: [cat, dog]
+  # three modalities or more: a gap for each pair
+  three:
+    kind: arrays
+    modalities: {image: path/image.npy, text: path/text.npy, audio: path/audio.npy}
   folder: {kind: encoder, folder: path/to/checkpoint}
   siglip:
     kind: encoder
