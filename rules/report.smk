@@ -6,8 +6,8 @@ twice for programs (scorecard.json, scorecard.csv), and its counts as metrics.js
 
 from functools import cache
 
+from mindgap.config import paths
 from mindgap.data.sources import record_of
-from mindgap.report.decisions import decision_file
 from mindgap.report.present import present, read_tables
 from mindgap.report.summary import read_summary
 
@@ -61,7 +61,7 @@ EFFECTS = {
     "confidence": config["gap"]["confidence"],
     "labels": PROMPTS["fairface"]["denigrating"],
 }
-DECISIONS = [decision_file(*one) for one in THIS.decided]
+DECISIONS = [paths.decision(*one) for one in THIS.decided]
 REFERENCES = sorted(path.name for path in (ROOT / "workflow/reference").glob("*.csv"))
 
 

@@ -122,12 +122,12 @@ class JointModel(Options):
     dataset: str = Field(description="Data set that they embed, selected or not.")
     inputs: Inputs = Field(default_factory=Inputs, description="How media become inputs.")
     width: int = Field(32, ge=4, description="Width of the encoders.")
-    layers: int = Field(2, ge=0, description="Layers of the encoders.")
+    layers: int = Field(0, ge=0, description="Layers of each encoder above its first.")
     dimension: int = Field(64, ge=2, description="Size of the shared space.")
-    steps: int = Field(120, ge=1, description="Training steps.")
+    steps: int = Field(160, ge=1, description="Training steps.")
     batch: int = Field(128, ge=2, description="Items of a step.")
     learning_rate: Number = Field(
-        0.002, gt=0, le=1, description="Learning rate at the start; it falls to zero as a cosine."
+        0.003, gt=0, le=1, description="Learning rate at the start; it falls to zero as a cosine."
     )
     inverse_temperature: Scale = Field(
         14.2857, description="1/tau; the default is 1/0.07, where CLIP starts."

@@ -9,6 +9,7 @@ from typing import Any
 from mindgap.codebook.plan import Training as Codebook
 from mindgap.codebook.plan import expand_codebooks, figures_of
 from mindgap.cone.plan import checkpoints, cone_datasets, cone_figures, cone_problems, towers
+from mindgap.config import paths
 from mindgap.config.expand import Model, expand_models
 from mindgap.config.parse import complete, parse_config
 from mindgap.config.root import Config
@@ -16,7 +17,6 @@ from mindgap.data.definitions import sources
 from mindgap.data.kinds import snapshot_name
 from mindgap.data.sources import carried_places, manifest
 from mindgap.downstream.plan import Plan
-from mindgap.report.decisions import decision_file
 from mindgap.runtime.errors import UserError, refuse
 from mindgap.train.trainings import Training, expand_trainings, model_problems
 
@@ -200,7 +200,7 @@ class Run:
         names += ["gap/projection.csv"] if self.origins else []
         names += ["gap/rank_correlations.csv"] if self.several else []
         names += ["downstream/models.csv"] if self.gapped else []
-        names += [f"{decision_file(*one)}.md" for one in self.decided]
+        names += [f"{paths.decision(*one)}.md" for one in self.decided]
         names += [
             f"gap/parts/{model.name}/{dataset}.sharded.csv"
             for model, dataset in each

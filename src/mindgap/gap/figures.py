@@ -188,5 +188,5 @@ def figure_modalities(table: pd.DataFrame) -> Figure:
         axis.tick_params(length=0, labelsize=7)
         axis.set_facecolor("0.93")
     facts = table.iloc[0]
-    figure.suptitle(f"{facts['model']} on {facts['dataset']}, n = {facts['n']}", fontsize=9)
+    figure.suptitle(f"{facts['model']} on {facts['dataset']}, {facts['n']} items", fontsize=9)
     return figure

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mindgap.config import paths
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,14 +40,16 @@ class Decision:
 
     @property
     def sentences(self) -> list[str]:
-        """The page as plain text, without its first line."""
-        lines = self.page.splitlines()[1:]
-        return [line.removeprefix("## ") for line in lines if line and line != _FENCE]
+        """The page as plain text without its title; of one pair alone, without its name."""
+        lines = [line for line in self.page.splitlines()[1:] if line and line != _FENCE]
+        if sum(line.startswith("## ") for line in lines) == 1:
+            lines.pop(0)
+        return [f"{line[3:]}:" if line.startswith("## ") else line for line in lines]
 
-
-def decision_file(model: str, dataset: str) -> str:
-    """Path of a decision below the results of a run, without its suffix."""
-    return f"downstream/decisions/{model}/{dataset}"
+    @property
+    def section(self) -> str:
+        """The page one level of headings lower."""
+        return re.sub("^#", "##", self.page, flags=re.MULTILINE).strip()
 
 
 def to_page(model: str, dataset: str, sentences: dict[tuple[str, str], list[str]]) -> str:
@@ -59,7 +64,7 @@ def read_decisions(results: str | Path, of: list[tuple[str, str]]) -> list[Decis
     """The decisions of a run about some (model, data set), as far as they are there."""
     found = []
     for model, dataset in of:
-        path = Path(results) / f"{decision_file(model, dataset)}.md"
+        path = Path(results) / f"{paths.decision(model, dataset)}.md"
         if path.exists():
             file = str(path.relative_to(results))
             found.append(Decision(model, dataset, file, path.read_text(encoding="utf-8")))
@@ -72,7 +77,7 @@ def summarise_all(tables: Tables, decisions: list[Decision]) -> dict[str, Any]:
     gaps = tables.get("gap/gap.csv") if decisions else None
     for one in decisions:
         own = (gaps["model"] == one.model) & (gaps["dataset"] == one.dataset)
-        table = tables.get(f"{decision_file(one.model, one.dataset)}.csv")
+        table = tables.get(f"{paths.decision(one.model, one.dataset)}.csv")
         found.setdefault(one.model, {})[one.dataset] = summarise(table, gaps[own])
     return found
 

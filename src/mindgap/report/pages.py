@@ -43,7 +43,7 @@ def to_markdown(
     """Render the scorecard in Markdown: decisions, then claims by class, worst verdicts first."""
     lines = [f"# Scorecard of run `{run}`", ""]
     for one in decisions:
-        lines += [one.page.replace("# ", "## ").strip(), ""]
+        lines += [one.section, ""]
     if not any_answered(scores):
         return "\n".join([*lines, f"{none_answered(scores)}."]) + "\n"
     lines += [summary(scores, run).partition(": ")[2] + ".", ""]
