@@ -42,8 +42,8 @@ with the results, as `results/{run}/config.yaml`. An editor that reads JSON sche
 checks keys if the first line is `# yaml-language-server: $schema=schema.json`, with the path from
 your file to `config/schema.json`.
 
-`modalities` takes two files or more, and `gap/gap.csv` has a row for each pair. About arrays of your
-own a run ends in a decision for each pair: which way of closing the gap to take for which use
+`modalities` takes two files or more, and `gap/gap.csv` has a row for each pair. About arrays of
+your own a run ends in a decision for each pair: which way of closing the gap to take for which use
 (`results/{run}/downstream/decisions/`). In every R@k a tie is a miss.
 
 **A run's name belongs to its models and data sets.** You may change options under a name, and what
