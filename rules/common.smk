@@ -58,8 +58,9 @@ os.environ.setdefault("TQDM_MININTERVAL", "10")
 GPU = int(config["device"] not in ("auto", "cpu") or shutil.which("nvidia-smi") is not None)
 RUN, MODELS, SETS = THIS.name, THIS.models, THIS.sets
 TRAININGS, CODEBOOKS, DOWNSTREAM = THIS.trainings, THIS.codebooks, THIS.downstream
-ENCODERS = [name for name, model in MODELS.items() if model.embeds]
-CARRIERS = [name for name in MODELS if name not in ENCODERS]
+CARRIERS = [name for name, model in MODELS.items() if not model.embeds]
+JOINT = [name for name, model in MODELS.items() if model.kind == "joint"]
+ENCODERS = [name for name in MODELS if name not in (*CARRIERS, *JOINT)]
 SHARDS, SHARDED = config["embed"]["shards"], THIS.sharded
 
 
@@ -99,9 +100,9 @@ def library(script):
     return lambda wildcards: code_digest(ROOT / "scripts" / f"{script}.py", ROOT / "src/mindgap")
 
 
-def each_embedding(pattern, models=None):
-    """Fill `{model}` and `{dataset}` of a pattern with every pair of this run, or of some models."""
-    return [pattern.format(run=RUN, model=m, dataset=d) for m, d in THIS.paired(models)]
+def each_embedding(pattern, pairs):
+    """Fill `{model}` and `{dataset}` of a pattern with each of some (model, data set)."""
+    return [pattern.format(run=RUN, model=m, dataset=d) for m, d in pairs]
 
 
 def sooner(wildcards):

@@ -2,9 +2,11 @@
 
 Writes results/{run}/downstream/: zero-shot accuracy over the gap (curves, tests), offensive labels by group
 (rates, confusion), retrieval over the gap (retrieval), ways of changing the gap without training (methods,
-mixed), all models side by side (models, correlations), and the paper's statistics from its own counts
+mixed), the decision about embeddings of one's own (decisions/), all models side by side (models, correlations), and the paper's statistics from its own counts
 (published_*). `collect_tables` puts the parts together.
 """
+
+from mindgap.downstream.plan import label_file
 
 
 rule shift_classes:
@@ -80,6 +82,38 @@ rule compare_methods:
         seed=config["seed"],
     script:
         "../scripts/compare_methods.py"
+
+
+rule decide_fix:
+    """Decide which way of closing the gap to take, between each two modalities of one's own arrays."""
+    input:
+        embeddings="results/{run}/embeddings/{model}/{dataset}.safetensors",
+        labels=lambda w: label_file(MODELS[w.model].options) or [],
+    output:
+        table="results/{run}/downstream/decisions/{model}/{dataset}.csv",
+        page=report(
+            "results/{run}/downstream/decisions/{model}/{dataset}.md",
+            caption=caption("decision"),
+            category="downstream",
+            labels={"what": "decision, {model} on {dataset}", "kind": "text"},
+        ),
+    log:
+        "results/{run}/logs/decide_fix/{model}/{dataset}.log",
+    benchmark:
+        "results/{run}/benchmarks/decide_fix/{model}/{dataset}.tsv"
+    priority: sooner
+    threads: config["threads"]
+    resources:
+        mem_mb=memory(16),
+        runtime=240,
+    params:
+        library=library("decide_fix"),
+        labels=lambda w: MODELS[w.model].options.get("labels"),
+        options=without(config["downstream"]["methods"], "drop"),
+        confidence=config["gap"]["confidence"],
+        seed=config["seed"],
+    script:
+        "../scripts/decide_fix.py"
 
 
 rule compare_models:

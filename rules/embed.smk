@@ -136,3 +136,29 @@ rule import_embeddings:
         sha256=lambda w: expected_sums(SOURCES, MODELS[w.model].options),
     script:
         "../scripts/import_embeddings.py"
+
+
+rule embed_jointly:
+    """Train small encoders of several modalities together on one set, and embed another."""
+    input:
+        train=lambda w: f"results/{RUN}/pairs/{MODELS[w.model].options['train']}.parquet",
+        pairs="results/{run}/pairs/{dataset}.parquet",
+    output:
+        "results/{run}/embeddings/{model}/{dataset}.safetensors",
+    log:
+        "results/{run}/logs/embed_jointly/{model}/{dataset}.log",
+    benchmark:
+        "results/{run}/benchmarks/embed_jointly/{model}/{dataset}.tsv"
+    wildcard_constraints:
+        model=one_of(JOINT),
+    threads: config["threads"]
+    resources:
+        gpu=GPU,
+        mem_mb=memory(16),
+        runtime=240,
+    params:
+        library=library("embed_jointly"),
+        options=lambda w: MODELS[w.model].options,
+        device=config["device"],
+    script:
+        "../scripts/embed_jointly.py"

@@ -1,12 +1,13 @@
 """How large is the gap, by which measure?
 
-Writes results/{run}/gap/gap.csv (one row per model and data set), cosines.csv (histograms),
-projection.csv (two-dimensional points), and the figures that read them.
+Writes results/{run}/gap/gap.csv (one row per model, data set and pair of modalities), cosines.csv
+(histograms), projection.csv (two-dimensional points); of three modalities or more directions.csv and
+rank_correlations.csv; and the figures that read them.
 """
 
 
 rule measure_gap:
-    """Measure the gap between the modalities of one model on one data set."""
+    """Measure the gap between each two modalities of one model on one data set."""
     input:
         "results/{run}/embeddings/{model}/{dataset}.safetensors",
     output:
@@ -81,7 +82,8 @@ rule project_pairs:
     """Project both modalities of many models to two dimensions, in one process for one warm-up."""
     input:
         lambda w: each_embedding(
-            "results/{run}/embeddings/{model}/{dataset}.safetensors", THIS.origins[w.origin]
+            "results/{run}/embeddings/{model}/{dataset}.safetensors",
+            THIS.paired(THIS.origins[w.origin]),
         ),
     output:
         "results/{run}/gap/parts/{origin}.projection.csv",
@@ -108,7 +110,7 @@ rule plot_projection:
     """Draw Figure 1: both modalities of every model, a thin line for each pair."""
     input:
         measures=lambda w: each_embedding(
-            "results/{run}/gap/parts/{model}/{dataset}.gap.csv", THIS.drawn[w.figure]
+            "results/{run}/gap/parts/{model}/{dataset}.gap.csv", THIS.paired(THIS.drawn[w.figure])
         ),
         projection=lambda w: [
             f"results/{RUN}/gap/parts/{origin}.projection.csv"
@@ -159,3 +161,40 @@ rule plot_cosines:
         library=library("plot_cosines"),
     script:
         "../scripts/plot_cosines.py"
+
+
+rule compare_modalities:
+    """Lay out gap and retrieval for each direction between three modalities or more, and rank them."""
+    input:
+        "results/{run}/gap/gap.csv",
+    output:
+        directions=shown_table("gap", "directions"),
+        correlations=shown_table("gap", "rank_correlations"),
+    log:
+        "results/{run}/logs/compare_modalities.log",
+    localrule: True
+    params:
+        library=library("compare_modalities"),
+    script:
+        "../scripts/compare_modalities.py"
+
+
+rule plot_modalities:
+    """Draw gap, matched cosine and R@1 of every query and gallery among several modalities."""
+    input:
+        "results/{run}/gap/directions.csv",
+    output:
+        png=report(
+            "results/{run}/figures/gap/{model}/{dataset}.png",
+            caption=caption("modalities"),
+            category="gap",
+            labels={"what": "modalities, {model} on {dataset}", "kind": "figure"},
+        ),
+        pdf="results/{run}/figures/gap/{model}/{dataset}.pdf",
+    log:
+        "results/{run}/logs/plot_modalities/{model}/{dataset}.log",
+    localrule: True
+    params:
+        library=library("plot_modalities"),
+    script:
+        "../scripts/plot_modalities.py"

@@ -6,6 +6,7 @@ twice for programs (scorecard.json, scorecard.csv), and its counts as metrics.js
 
 from functools import cache
 
+from mindgap.config import paths
 from mindgap.data.sources import record_of
 from mindgap.report.present import present, read_tables
 from mindgap.report.summary import read_summary
@@ -29,7 +30,8 @@ rule collect_tables:
                 )
                 if w.table == "projection"
                 else each_embedding(
-                    f"results/{{run}}/{w.chapter}/parts/{{model}}/{{dataset}}.{w.table}.csv"
+                    f"results/{{run}}/{w.chapter}/parts/{{model}}/{{dataset}}.{w.table}.csv",
+                    THIS.gapped if w.chapter == "gap" else THIS.paired(),
                 )
             )
         ),
@@ -59,6 +61,7 @@ EFFECTS = {
     "confidence": config["gap"]["confidence"],
     "labels": PROMPTS["fairface"]["denigrating"],
 }
+DECISIONS = [paths.decision(*one) for one in THIS.decided]
 REFERENCES = sorted(path.name for path in (ROOT / "workflow/reference").glob("*.csv"))
 
 
@@ -71,6 +74,8 @@ rule score_claims:
         about=local("workflow/report/workflow.rst"),
         references=[local(f"workflow/reference/{name}") for name in REFERENCES],
         tables=lambda w: [f"results/{RUN}/{table}" for table in claim_tables()],
+        gaps=["results/{run}/gap/gap.csv"] if THIS.decided else [],
+        decisions=expand("results/{{run}}/{file}.{kind}", file=DECISIONS, kind=["csv", "md"]),
     output:
         json="results/{run}/scorecard.json",
         csv="results/{run}/scorecard.csv",
@@ -91,6 +96,7 @@ rule score_claims:
         files=lambda w: [*(f"figures/{name}" for name in THIS.figures), *claim_tables()],
         present=lambda w: rows_present(),
         options=EFFECTS,
+        decided=THIS.decided,
     script:
         "../scripts/score_claims.py"
 

@@ -8,8 +8,9 @@ from mindgap.config import read_yaml
 from mindgap.report.audit import measure_powers
 from mindgap.report.claims import FIELDS, check_claims, score_claims
 from mindgap.report.curves import find_summaries
-from mindgap.report.pages import metrics, to_html, to_markdown
-from mindgap.report.rollup import roll_up, to_rst_table
+from mindgap.report.decisions import read_decisions, summarise_all
+from mindgap.report.pages import metrics, to_html, to_markdown, to_rst
+from mindgap.report.rollup import roll_up
 from mindgap.report.tables import Tables
 from mindgap.runtime.files import write_csv, write_json, write_text
 from mindgap.runtime.job import run
@@ -27,13 +28,14 @@ def main(job):
     scores = [{**score, "power": powers.get(score["id"])} for score in scores]
     # Figures are drawn later: what the run will have is known from its rules.
     lines = roll_up(scores, read_yaml(job.input.figures), set(job.params.files).__contains__)
+    own = read_decisions(tables.results, job.params.decided)
     write_json(job.output.json, scores)
     write_csv(job.output.csv, pd.DataFrame(scores, columns=FIELDS))
-    write_text(job.output.md, to_markdown(scores, job.wildcards.run, lines))
-    write_text(job.output.html, to_html(scores, job.wildcards.run, lines))
+    write_text(job.output.md, to_markdown(scores, job.wildcards.run, lines, own))
+    write_text(job.output.html, to_html(scores, job.wildcards.run, lines, own))
     about = Path(job.input.about).read_text(encoding="utf-8")
-    write_text(job.output.rst, "\n".join([about, *to_rst_table(lines), ""]))
-    write_json(job.output.metrics, metrics(scores))
+    write_text(job.output.rst, "\n".join([about, *to_rst(lines, own), ""]))
+    write_json(job.output.metrics, metrics(scores, summarise_all(tables, own)))
 
 
 if __name__ == "__main__":

@@ -324,7 +324,14 @@ def test_seeds_become_models_and_carriers_bring_their_set():
     overlay = {"models": {"vitb32_random": {"seeds": [3, 5]}, "mine": arrays}}
     found = resolve({"select": {"models": models}, **overlay}).models
     published = ["clip", "clip_random", "videoclip", "videoclip_random", "clasp", "clasp_random"]
-    names = [*published, "vitb32_random_s3", "vitb32_random_s5", "clip_small", "mine"]
+    names = [
+        *published,
+        "vitb32_random_s3",
+        "vitb32_random_s5",
+        "clip_small",
+        "joint_small",
+        "mine",
+    ]
     assert list(found) == names
     assert found["clip"].datasets == ("mscoco",)
     assert found["vitb32_random_s3"].datasets == ("shapes", "digits")

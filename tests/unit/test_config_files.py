@@ -80,7 +80,7 @@ def test_good_arrays_are_accepted(problems):
             lambda: {
                 "models": {"mine": {"kind": "arrays", "modalities": {"image": "x", "text": "x"}}}
             },
-            "both name the same array",
+            "image and text name the same array",
         ),
         (
             lambda: {

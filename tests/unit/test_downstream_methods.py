@@ -196,6 +196,7 @@ def test_every_method_is_fit_on_some_rows_and_measured_on_others(pairs):
     )
     names = [name for name in all_methods([1, 3], 12)]
     assert list(dict.fromkeys(rows["method"])) == names, "99 of 12 dimensions are left out"
+    assert not [c for c in rows if c.startswith("ndcg")], "each share has a row of its own"
     held = rows[rows["fit"] == "held_out"]
     assert set(held["n_fit"] + held["n_test"]) == {80}
     assert set(rows[rows["fit"] == "transductive"]["n_fit"]) == {80}

@@ -15,10 +15,12 @@ from mindgap.report.summary import VERDICTS
 
 SMOKE = "config/smoke.yaml"
 GAP_AND_AFTER = {
-    "measure_gap": 3,
+    "measure_gap": 4,
     "collect_tables": 2,
     "score_claims": 1,
     "plot_cosines": 1,
+    "compare_modalities": 1,
+    "plot_modalities": 1,
     "plot_projection": 2,
     "compare_models": 1,
     "plot_landscape": 3,  # names its axes from the gap table
@@ -96,7 +98,7 @@ def test_smoke_run_leaves_everything(smoke):
     assert len(pd.read_csv(results / "scorecard.csv")) == len(scores)
     gaps = pd.read_csv(results / "gap/gap.csv")
     assert {"model", "dataset", "gap", "n", "d", "gap_low", "gap_high"} <= set(gaps)
-    assert len(gaps) == 3
+    assert len(gaps) == 3 + 6, "three models of two modalities, one of four"
     assert gaps.drop(columns=["label", "weights"]).notna().all().all()
     for name in ("figure1_umap", "figure1_svd", "cosines", "codebooks"):
         for kind in ("png", "pdf"):
@@ -204,7 +206,10 @@ def test_file_times_decide_nothing(smoke):
         ("src/mindgap/runtime/files.py", {}),
         ("src/mindgap/runtime/job.py", {}),
         ("src/mindgap/codebook/figures.py", {"plot_codebooks": 1, "plot_codes": 1}),
-        ("src/mindgap/gap/figures.py", {"plot_cosines": 1, "plot_projection": 2}),
+        (
+            "src/mindgap/gap/figures.py",
+            {"plot_cosines": 1, "plot_modalities": 1, "plot_projection": 2},
+        ),
         ("src/mindgap/report/claims.py", {"score_claims": 1}),
         ("src/mindgap/cone/figures.py", {"plot_cone": 7}),
         (
@@ -225,6 +230,7 @@ def test_file_times_decide_nothing(smoke):
             {
                 **GAP_AND_AFTER,
                 **TRAINED,
+                "measure_gap": 3,
                 "embed_pairs": 3,
                 "embed_initialisations": 3,
                 "measure_cones": 1,
@@ -363,7 +369,7 @@ def test_dvc_repro_records_the_run_and_then_does_nothing(under_dvc):
     assert shown[""]["data"]["results/smoke/metrics.json"]["data"]["claims"] == metrics["claims"]
     plots = json.loads(smoke.run("dvc", "plots", "show", "--json").stdout)["data"]
     values = plots["gap by model and data set"][0]["content"]["data"]["values"]
-    assert len(values) == 3
+    assert len(values) == 3 + 6
     for path in [*(smoke.path / "results").rglob("*"), *smoke.path.glob("*")]:
         os.utime(path)
     assert "Nothing to be done" in smoke.snakemake(SMOKE, "-n").both
@@ -408,12 +414,55 @@ def test_bad_rows_end_in_one_sentence_and_leave_nothing(own, clouds):
 def test_own_arrays_give_the_same_tables_and_figures(own, clouds):
     write_own(own, *clouds(60, 8))
     done = own.snakemake("mine.yaml")
-    assert "results/mine: " in done.both
+    assert "results/mine: none of the 2" in done.both
+    assert "not run" not in done.both
     results = own.path / "results/mine"
+    decision = (results / "downstream/decisions/mine/own.md").read_text()
+    said = [line for line in decision.splitlines() if line.startswith("mixed corpus: ")]
+    assert len(said) == 1
+    for text in (
+        done.both,
+        *((results / f"scorecard.{end}").read_text() for end in ("md", "html")),
+    ):
+        assert said[0] in text
+    found = json.loads((results / "metrics.json").read_text())["decisions"]["mine"]["own"]
+    (pair,) = found.values()
+    assert pair["gap_low"] < pair["gap"] < pair["gap_high"]
+    assert {"retrieval a to b", "retrieval b to a", "mixed corpus"} <= set(pair["best"])
     (row,) = pd.read_csv(results / "gap/gap.csv").to_dict("records")
     assert (row["model"], row["dataset"], row["n"], row["d"]) == ("mine", "own", 60, 8)
     assert (results / "figures/figure1_umap.png").exists()
     assert (results / "scorecard.md").exists()
+
+
+def test_three_arrays_give_the_rows_of_two(own, clouds):
+    """A pair of modalities has the same numbers whatever lies beside it."""
+    write_own(own, *clouds(60, 8))
+    np.save(own.path / "audio.npy", clouds(60, 8)[0][:, ::-1].copy())
+    (own.path / "three.yaml").write_text(
+        "run: three\n"
+        "select: {models: [mine, whole], chapters: [], landscapes: [full]}\n"
+        "models:\n"
+        "  mine: {kind: arrays, modalities: {image: image.npy, text: text.npy}}\n"
+        "  whole: {kind: arrays, dataset: all,\n"
+        "          modalities: {image: image.npy, text: text.npy, audio: audio.npy}}\n"
+    )
+    own.snakemake("three.yaml")
+    results = own.path / "results/three"
+    gaps = pd.read_csv(results / "gap/gap.csv").drop(columns=["model", "dataset", "label"])
+    assert gaps[["modality_a", "modality_b"]].to_numpy().tolist() == [
+        ["image", "text"],
+        ["image", "text"],
+        ["image", "audio"],
+        ["text", "audio"],
+    ]
+    pd.testing.assert_series_equal(gaps.loc[0], gaps.loc[1], check_names=False, check_exact=True)
+    assert len(pd.read_csv(results / "gap/directions.csv")) == 6
+    assert (results / "figures/gap/whole/all.png").exists()
+    assert not (results / "figures/gap/mine").exists()
+    decision = pd.read_csv(results / "downstream/decisions/whole/all.csv")
+    assert len(decision.groupby(["modality_a", "modality_b"])) == 3
+    assert pd.read_csv(results / "downstream/methods.csv")["model"].unique().tolist() == ["mine"]
 
 
 def test_own_folder_of_pictures_runs_to_the_scorecard(own):

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mindgap.config import paths
-from mindgap.config.models import ArraysModel, ClipModel, EncoderModel, TrainedModel
+from mindgap.config.models import ArraysModel, ClipModel, EncoderModel, JointModel, TrainedModel
 from mindgap.config.problems import nearest
 from mindgap.config.root import Config
 from mindgap.data.definitions import modalities
-from mindgap.data.sources import place_of
+from mindgap.data.sources import carried_places, place_of
 from mindgap.runtime.errors import refuse
 
 
@@ -30,7 +30,12 @@ class Model:
     @property
     def embeds(self) -> bool:
         """Whether the run embeds with this model; others bring their embeddings along."""
-        return self.kind in ("clip", "encoder", "trained")
+        return self.kind in ("clip", "encoder", "trained", "joint")
+
+    @property
+    def own(self) -> bool:
+        """Whether its embeddings are files of the user's own."""
+        return self.kind == "arrays" and not carried_places(self.options)
 
 
 def expand_models(config: Config) -> list[Model]:
@@ -114,6 +119,9 @@ def _datasets(name: str, config: Config) -> tuple[str, ...]:
 def _unfit(name: str, config: Config) -> Iterator[str]:
     """What is wrong with the data sets of a model."""
     definition, chosen = config.models[name], config.select.datasets
+    if isinstance(definition, JointModel):
+        yield from _unfit_joint(name, definition, config)
+        return
     only = getattr(definition, "datasets", None) or ()
     for dataset in only:
         if dataset not in config.datasets:
@@ -125,3 +133,17 @@ def _unfit(name: str, config: Config) -> Iterator[str]:
         if any(not only or dataset in only for dataset in chosen):
             have = "has none with them"
         yield f"config: the model {name!r} embeds {wanted}, but select.datasets {have}"
+
+
+def _unfit_joint(name: str, definition: JointModel, config: Config) -> Iterator[str]:
+    """What is wrong with the sets that encoders are trained on together, and embed."""
+    for role in ("train", "dataset"):
+        dataset = getattr(definition, role)
+        where = f"config: models.{name}.{role}"
+        if dataset not in config.datasets:
+            near = nearest(dataset, config.datasets)
+            yield f"{where}: no data set is called {dataset!r}{near}"
+            continue
+        there = modalities(config.datasets[dataset].given())
+        if missing := [m for m in definition.modalities if m not in there]:
+            yield f"{where}: {dataset!r} has no {' and no '.join(missing)}"

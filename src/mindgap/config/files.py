@@ -17,7 +17,7 @@ from mindgap.config.problems import nearest
 from mindgap.config.run import Run
 from mindgap.data.definitions import file_names, own_files
 from mindgap.data.headers import array_header, is_real
-from mindgap.data.sources import carried_places, find_source
+from mindgap.data.sources import find_source
 from mindgap.data.tables import read_rows
 from mindgap.runtime.errors import UserError
 
@@ -91,7 +91,7 @@ def _writable(folder: str) -> Iterator[str]:
 
 
 def _model(model: Model) -> Iterator[str]:
-    if model.kind == "arrays" and not carried_places(model.options):
+    if model.own:
         yield from _arrays(model)
     elif model.kind == "encoder" and "folder" in model.options:
         yield from _checkpoint(f"config: models.{model.name}", model.options, model.modalities)
@@ -100,8 +100,12 @@ def _model(model: Model) -> Iterator[str]:
 def _arrays(model: Model) -> Iterator[str]:
     where, shapes = f"config: models.{model.name}", {}
     files = model.options["modalities"]
-    if len(set(files.values())) == 1:
-        yield f"{where}.modalities: both name the same array, so there is no gap; give two"
+    for modality, address in files.items():
+        if modality != (first := next(m for m in files if files[m] == address)):
+            yield (
+                f"{where}.modalities: {first} and {modality} name the same array, so there is no "
+                "gap; give two"
+            )
     for modality, address in files.items():
         at = f"{where}.modalities.{modality}"
         try:
@@ -198,7 +202,7 @@ def _rows(run: Run, model: Model) -> Iterator[str]:
         for name in run.config.select.landscapes if rows else ():
             one = run.config.shift.landscapes[name]
             learned = one.inverse_temperatures == "learned" and model.kind != "trained"
-            if one.batch and one.batch > rows and not learned and len(model.modalities) > 1:
+            if one.batch and one.batch > rows and not learned and len(model.modalities) == 2:
                 yield (
                     f"config: shift.landscapes.{name}.batch: {one.batch} is more than the {rows} "
                     f"pairs of {model.name} on {dataset}; take at most {rows}, or take {name} out "
@@ -210,7 +214,7 @@ def _known_rows(run: Run, model: Model, dataset: str) -> int | None:
     if model.embeds:
         definition = run.sets[dataset]
         return definition["items"] if definition["kind"] in ("shapes", "digits") else None
-    if model.kind == "arrays" and not carried_places(model.options):
+    if model.own:
         try:
             return array_header(next(iter(model.options["modalities"].values())))[0][0]
         except (UserError, OSError, IndexError):

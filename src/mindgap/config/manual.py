@@ -37,6 +37,10 @@ with the results, as `results/{run}/config.yaml`. An editor that reads JSON sche
 checks keys if the first line is `# yaml-language-server: $schema=schema.json`, with the path from
 your file to `config/schema.json`.
 
+`modalities` takes two files or more, and `gap/gap.csv` has a row for each pair. About arrays of
+your own a run ends in a decision for each pair: which way of closing the gap to take for which use
+(`results/{run}/downstream/decisions/`). In every R@k a tie is a miss.
+
 **A run's name belongs to its models and data sets.** You may change options under a name, and what
 depends on them is computed again; you may add definitions and change the selection. But a model or
 data set that is another one under the same name (another kind, checkpoint, folder, file or source)
@@ -91,6 +95,10 @@ models:
     modalities: {image: path/image.npy, text: path/text.npy}
     labels: path/labels.npy
     classes: [cat, dog]
+  # three modalities or more: a gap for each pair
+  three:
+    kind: arrays
+    modalities: {image: path/image.npy, text: path/text.npy, audio: path/audio.npy}
   folder: {kind: encoder, folder: path/to/checkpoint}
   siglip:
     kind: encoder

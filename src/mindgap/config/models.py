@@ -9,12 +9,16 @@ from mindgap.config.base import (
     FilePath,
     Modality,
     Name,
+    Number,
     Options,
+    Scale,
+    Seed,
     Seeds,
     Weights,
     distinct,
     some,
 )
+from mindgap.config.codebook import Inputs
 
 Hub = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 _LABEL = "Name of the column in Figure 1 (default: the model's name)."
@@ -101,6 +105,36 @@ class TrainedModel(Encoded):
     datasets: some(str) = Field(description="Data sets that it embeds, selected or not.")
 
 
+class JointModel(Options):
+    """Small encoders of three modalities or more of one data set, trained together on another.
+
+    One fine-grained encoder for each modality; the loss is the mean of CLIP's over all pairs of
+    modalities, at a fixed temperature.
+    """
+
+    kind: Literal["joint"]
+    label: str | None = Field(None, description=_LABEL)
+    weights: Literal["trained"] = Field("trained", description="Row of Figure 1.")
+    modalities: distinct(Literal["image", "text", "audio", "video"], min_length=3, max_length=4) = (
+        Field(description="What the encoders embed.")
+    )
+    train: str = Field(description="Data set to train on.")
+    dataset: str = Field(description="Data set that they embed, selected or not.")
+    inputs: Inputs = Field(default_factory=Inputs, description="How media become inputs.")
+    width: int = Field(32, ge=4, description="Width of the encoders.")
+    layers: int = Field(0, ge=0, description="Layers of each encoder above its first.")
+    dimension: int = Field(64, ge=2, description="Size of the shared space.")
+    steps: int = Field(160, ge=1, description="Training steps.")
+    batch: int = Field(128, ge=2, description="Items of a step.")
+    learning_rate: Number = Field(
+        0.003, gt=0, le=1, description="Learning rate at the start; it falls to zero as a cosine."
+    )
+    inverse_temperature: Scale = Field(
+        14.2857, description="1/tau; the default is 1/0.07, where CLIP starts."
+    )
+    seed: Seed = Field(0, description="Seed of the weights and the batches.")
+
+
 class FeaturesModel(Options):
     """Published features: one array of shape (2, n, d), one modality in each half."""
 
@@ -116,7 +150,7 @@ class FeaturesModel(Options):
 
 
 class ArraysModel(Options):
-    """Embeddings of your own: one file per modality, row i beside row i."""
+    """Embeddings of your own: one file for each of two or more modalities, row i beside row i."""
 
     kind: Literal["arrays"]
     label: str | None = Field(None, description=_LABEL)
@@ -126,7 +160,7 @@ class ArraysModel(Options):
         description="Source in workflow/sources.yaml that the files belong to; without it they "
         "are your own.",
     )
-    modalities: Annotated[dict[Modality, FilePath], Field(min_length=2, max_length=2)] = Field(
+    modalities: Annotated[dict[Modality, FilePath], Field(min_length=2)] = Field(
         description="Modality -> .npy, .npz or .safetensors file with an (n, d) array; "
         "`file.npz#key` names one array of several."
     )
@@ -142,5 +176,5 @@ class ArraysModel(Options):
     weights: Weights = Field("trained", description="Row of Figure 1.")
 
 
-KINDS = [ClipModel, EncoderModel, TrainedModel, FeaturesModel, ArraysModel]
+KINDS = [ClipModel, EncoderModel, TrainedModel, JointModel, FeaturesModel, ArraysModel]
 ModelDefinition = Annotated[Union[*KINDS], Field(discriminator="kind")]

@@ -29,3 +29,8 @@ def landscape(model: str, dataset: str) -> str:
 def downstream_part(run: str, kind: str, model: str, name: str, table: str) -> str:
     """Part of a table of the chapter `downstream`: of a task, an audit, or pairs."""
     return f"results/{run}/downstream/parts/{kind}/{model}/{name}.{table}.csv"
+
+
+def decision(model: str, dataset: str) -> str:
+    """Decision about embeddings of the user's own, below the results and without its suffix."""
+    return f"downstream/decisions/{model}/{dataset}"

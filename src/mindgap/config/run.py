@@ -9,6 +9,7 @@ from typing import Any
 from mindgap.codebook.plan import Training as Codebook
 from mindgap.codebook.plan import expand_codebooks, figures_of
 from mindgap.cone.plan import checkpoints, cone_datasets, cone_figures, cone_problems, towers
+from mindgap.config import paths
 from mindgap.config.expand import Model, expand_models
 from mindgap.config.parse import complete, parse_config
 from mindgap.config.root import Config
@@ -83,6 +84,7 @@ class Run:
         encoders = any(model.kind in ("clip", "encoder") for model in self.models.values())
         names = list(self.config.select.datasets) if encoders else []
         names += [d for model in self.models.values() if model.embeds for d in model.datasets]
+        names += [m.options["train"] for m in self.models.values() if m.kind == "joint"]
         names += [*cone_datasets(self.config), *(d for one in jobs for d in one.datasets.values())]
         return {name: self.config.datasets[name].given() for name in dict.fromkeys(names)}
 
@@ -132,11 +134,26 @@ class Run:
         return chapter in self.config.select.chapters
 
     def paired(self, models: list[Model] | None = None) -> list[tuple[str, str]]:
-        """(model, data set) of each model that has a gap: single towers have none."""
+        """(model, data set) of each model of two modalities, which most chapters are about."""
         models = list(self.models.values()) if models is None else models
-        return [
-            (m.name, dataset) for m in models if len(m.modalities) > 1 for dataset in m.datasets
-        ]
+        return [(m.name, d) for m in models if len(m.modalities) == 2 for d in m.datasets]
+
+    @cached_property
+    def gapped(self) -> list[tuple[str, str]]:
+        """(model, data set) of each model that has a gap: single towers have none."""
+        models = self.models.values()
+        return [(m.name, d) for m in models if len(m.modalities) > 1 for d in m.datasets]
+
+    @cached_property
+    def several(self) -> list[tuple[str, str]]:
+        """(model, data set) of each model of three modalities or more."""
+        models = self.models.values()
+        return [(m.name, d) for m in models if len(m.modalities) > 2 for d in m.datasets]
+
+    @cached_property
+    def decided(self) -> list[tuple[str, str]]:
+        """(model, data set) of the user's own embeddings, which the run decides about."""
+        return [(m.name, d) for m in self.models.values() if m.own for d in m.datasets]
 
     @cached_property
     def origins(self) -> dict[str, list[Model]]:
@@ -150,7 +167,8 @@ class Run:
     @cached_property
     def drawn(self) -> dict[str, list[Model]]:
         """Figure 1 of all models and, before anything is computed, of published features."""
-        first = {"figure1": list(self.models.values())} if self.origins else {}
+        both = [model for model in self.models.values() if self.paired([model])]
+        first = {"figure1": both} if both else {}
         alone = {"figure1_features": self.origins["features"]} if len(self.origins) > 1 else {}
         return first | alone
 
@@ -164,7 +182,8 @@ class Run:
         """All figures, below results/{run}/figures."""
         methods = self.config.gap.projection.methods
         names = [f"{name}_{method}" for name in self.drawn for method in methods]
-        names += ["cosines"] if self.origins else []
+        names += ["cosines"] if self.gapped else []
+        names += [f"gap/{model}/{dataset}" for model, dataset in self.several]
         names += [f"cone/{name}" for name in cone_figures(self.config)]
         names += [f"landscape/{model}/{dataset}" for model, dataset in self.paired()]
         names += ["spheres"] if self.has("shift") else []
@@ -178,7 +197,10 @@ class Run:
         """Tables and embeddings that no figure and no claim asks for, below results/{run}."""
         each = [(model, d) for model in self.models.values() for d in model.datasets]
         names = [f"embeddings/{m.name}/{d}.safetensors" for m, d in each if len(m.modalities) == 1]
-        names += ["gap/projection.csv", "downstream/models.csv"] if self.origins else []
+        names += ["gap/projection.csv"] if self.origins else []
+        names += ["gap/rank_correlations.csv"] if self.several else []
+        names += ["downstream/models.csv"] if self.gapped else []
+        names += [f"{paths.decision(*one)}.md" for one in self.decided]
         names += [
             f"gap/parts/{model.name}/{dataset}.sharded.csv"
             for model, dataset in each

@@ -151,8 +151,6 @@ def _measure(
                 {**facts, "renormalised": int(renormalised), **found}
                 for found in own.curves(corpora)
             ]
-            row["ndcg_at_10"] = float(np.mean([one["ndcg_at_10"] for one in curves]))
-            row["ndcg_lowest"] = min(one["ndcg_at_10"] for one in curves)
         yield row, curves
 
 

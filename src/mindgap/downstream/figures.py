@@ -11,6 +11,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from mindgap.downstream.shares import most_mixed
 from mindgap.style import use_style
 
 NAMES = {
@@ -129,15 +130,13 @@ _COLUMNS = {
     "accuracy": "zero-shot accuracy",
     "ndcg": "NDCG@10, {:.0%} texts\nin the corpus",
 }
-_HALF = 0.5  # share of texts at which a gap does most harm
 
 
 def figure_methods(table: pd.DataFrame, mixed: pd.DataFrame) -> Figure:
     """What each method does, held out, one line of panels per model and set.
 
     Filled: rows normalised again; open: as the method leaves them; the vertical line: no method.
-    Retrieval in a mixed corpus is shown where half of it is texts: the mean over all shares, as
-    the table has it, would count the pure corpora too.
+    Retrieval in a mixed corpus is shown where half of it is texts.
 
     Parameters
     ----------
@@ -146,7 +145,7 @@ def figure_methods(table: pd.DataFrame, mixed: pd.DataFrame) -> Figure:
     """
     use_style()
     table = table[(table["fit"] == "held_out") & (table["text_rows"] == "pairs")]
-    share = min(mixed["text_share"].unique(), key=lambda some: abs(some - _HALF))
+    share = most_mixed(mixed["text_share"])
     half = mixed[(mixed["text_share"] == share) & (mixed["query"] == "other")]
     key = ["model", "dataset", "fit", "method", "renormalised"]
     ndcg = half.set_index(key)["ndcg_at_10"].rename("ndcg")

@@ -54,8 +54,10 @@ def gather(
 
     Models are compared on one set of pairs (`gaps`, as gap.csv), with the accuracy that they have
     on each task at no shift (`curves`), on whatever set that is; the run's own trainings on the set
-    that they are tested on (`trainings`, as trainings.csv).
+    that they are tested on (`trainings`, as trainings.csv). Models of three modalities or more,
+    which have several gaps, are left out.
     """
+    gaps = gaps.drop_duplicates(["model", "dataset"], keep=False)
     keep = [c for c in (*correlated(), *SCORES) if c in gaps]
     table = gaps[["dataset", "model", *keep]].rename(columns={"dataset": "over"})
     if curves is not None:

@@ -166,8 +166,10 @@ def _labels(where: str, task: Task, prompts: dict[str, Any]) -> dict[str, list[s
     return known[wanted] if isinstance(wanted, str) else wanted
 
 
-def label_file(options: dict[str, Any]) -> str:
-    """File of the labels of somebody else's arrays, or the record of a downloaded one."""
+def label_file(options: dict[str, Any]) -> str | None:
+    """File of the labels of somebody else's arrays, or the record of a downloaded one, if any."""
+    if "labels" not in options:
+        return None
     path = options["labels"].partition("#")[0]
     for source, name in carried_places(options):
         if path.endswith(f"/{source}/{name}"):

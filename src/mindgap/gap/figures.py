@@ -85,16 +85,20 @@ def _clouds(axis: plt.Axes, points: pd.DataFrame, cell: pd.Series, colours: dict
 
 
 def figure_cosines(histograms: pd.DataFrame) -> Figure:
-    """Histograms of cosines within each modality and across, one panel per model and data set.
+    """Histograms of cosines within each modality and across, one panel per row of gap.csv.
 
     Parameters
     ----------
     histograms
-        Columns model, dataset, pairs, low, high, share: share of the pairs in each bin.
+        Columns model, dataset, modality_a, modality_b, pairs, low, high, share: share of the pairs
+        in each bin.
     """
     use_style()
+    both = histograms["modality_a"] + ", " + histograms["modality_b"]
+    several = both.groupby([histograms["model"], histograms["dataset"]]).transform("nunique") > 1
+    pair = ("\n" + both).where(several, "")
     histograms = histograms.assign(
-        panel=histograms["model"] + " on " + histograms["dataset"],
+        panel=histograms["model"] + " on " + histograms["dataset"] + pair,
         density=histograms["share"] / (histograms["high"] - histograms["low"]),
         cosine=(histograms["low"] + histograms["high"]) / 2,
     )
@@ -136,3 +140,53 @@ def _steps(data: pd.DataFrame, colours: dict[str, str], **_: object) -> None:
             part["cosine"], height, step="mid", color=colours[kind], alpha=0.25, linewidth=0
         )
         plt.step(part["cosine"], height, where="mid", color=colours[kind], linewidth=0.9)
+
+
+#: Column of directions.csv -> title of its panel, colour map, and the ends of the map.
+_PANELS = {
+    "gap": ("gap", "cividis_r", (0, None)),
+    "cosine_matched": ("mean cosine of matched rows", "cividis", (None, None)),
+    "recall_at_1": ("R@1 (a tie is a miss)", "cividis", (0, None)),
+}
+
+
+def figure_modalities(table: pd.DataFrame) -> Figure:
+    """Gap, matched cosine and R@1 of one model, for every query and gallery; dark is apart.
+
+    Gap and cosine are the same both ways, R@1 is not: a row asks, a column answers.
+
+    Parameters
+    ----------
+    table
+        Rows of directions.csv of one model and data set.
+    """
+    use_style()
+    names = list(dict.fromkeys([*table["query"], *table["gallery"]]))
+    side = 0.62 * len(names) + 1.1
+    figure, axes = plt.subplots(
+        1, len(_PANELS), figsize=(len(_PANELS) * side, side), layout="constrained"
+    )
+    for axis, (column, (title, colours, (low, high))) in zip(axes, _PANELS.items(), strict=True):
+        square = table.pivot(index="query", columns="gallery", values=column)
+        square = square.reindex(names)[names]
+        sns.heatmap(
+            square,
+            ax=axis,
+            annot=True,
+            fmt=".3f",
+            annot_kws={"fontsize": 7},
+            cmap=colours,
+            vmin=low,
+            vmax=high,
+            square=True,
+            cbar=False,
+            linewidths=0.5,
+        )
+        axis.set_title(title, fontsize=8)
+        ways = ("query", "gallery") if column.startswith("recall") else ("", "")
+        axis.set(ylabel=ways[0], xlabel=ways[1])
+        axis.tick_params(length=0, labelsize=7)
+        axis.set_facecolor("0.93")
+    facts = table.iloc[0]
+    figure.suptitle(f"{facts['model']} on {facts['dataset']}, {facts['n']} items", fontsize=9)
+    return figure

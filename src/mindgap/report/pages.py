@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 from mindgap.report.claims import CLASSES, EVIDENCE
+from mindgap.report.decisions import Decision
 from mindgap.report.mutations import SIZES
-from mindgap.report.rollup import MARKS, ORDER, Line, to_html_table, to_markdown_table
+from mindgap.report.rollup import (
+    MARKS,
+    ORDER,
+    Line,
+    any_answered,
+    none_answered,
+    to_html_table,
+    to_markdown_table,
+    to_rst_table,
+)
 from mindgap.report.summary import count_classes, count_verdicts, summary
 
 _ANSWERED = ORDER[:-1]
@@ -26,9 +37,16 @@ _COLUMNS = (
 )
 
 
-def to_markdown(scores: list[dict[str, Any]], run: str, rolled: list[Line]) -> str:
-    """Render the scorecard in Markdown: at a glance, then by class, the worst verdicts first."""
-    lines = [f"# Scorecard of run `{run}`", "", summary(scores, run).partition(": ")[2] + ".", ""]
+def to_markdown(
+    scores: list[dict[str, Any]], run: str, rolled: list[Line], decisions: Sequence[Decision] = ()
+) -> str:
+    """Render the scorecard in Markdown: decisions, then claims by class, worst verdicts first."""
+    lines = [f"# Scorecard of run `{run}`", ""]
+    for one in decisions:
+        lines += [one.section, ""]
+    if not any_answered(scores):
+        return "\n".join([*lines, f"{none_answered(scores)}."]) + "\n"
+    lines += [summary(scores, run).partition(": ")[2] + ".", ""]
     lines += [*to_markdown_table(rolled), ""]
     lines += [*(f"- {text}" for text in _legend(scores)), ""]
     for name, meaning in CLASSES.items():
@@ -47,8 +65,19 @@ def to_markdown(scores: list[dict[str, Any]], run: str, rolled: list[Line]) -> s
     return "\n".join(lines) + "\n"
 
 
-def to_html(scores: list[dict[str, Any]], run: str, rolled: list[Line]) -> str:
-    """Render roll-up and answered claims as one self-contained page for the report."""
+def to_rst(rolled: list[Line], decisions: Sequence[Decision] = ()) -> list[str]:
+    """Decisions, and the roll-up of answered claims, in reStructuredText."""
+    lines = []
+    for one in decisions:
+        said = [f"   {line}" for line in one.sentences]
+        lines += [f"Decision about {one.model} on {one.dataset}::", "", *said, ""]
+    return lines + (to_rst_table(rolled) if any(line.answered for line in rolled) else [])
+
+
+def to_html(
+    scores: list[dict[str, Any]], run: str, rolled: list[Line], decisions: Sequence[Decision] = ()
+) -> str:
+    """Render decisions, roll-up and answered claims as one self-contained page for the report."""
     style = (
         "body{font:14px sans-serif;margin:2em}td,th{padding:.35em .6em;text-align:left;"
         "vertical-align:top;border-bottom:1px solid #ddd}th{position:sticky;top:0;background:#fff}"
@@ -59,20 +88,31 @@ def to_html(scores: list[dict[str, Any]], run: str, rolled: list[Line]) -> str:
         if rows := _answered(scores, name):
             body = "".join(_row(_words(s)) for s in rows)
             parts.append(f"<h2>{escape(meaning)}</h2><table><tr>{head}</tr>{body}</table>")
+    own = "".join(
+        f"<h2>Decision about {escape(one.model)} on {escape(one.dataset)}</h2>"
+        f"<pre>{escape(chr(10).join(one.sentences))}</pre>"
+        for one in decisions
+    )
+    page = f"<!doctype html><meta charset=utf-8><title>{run}</title><style>{style}</style>{own}"
+    if not any_answered(scores):
+        return f"{page}<p>{none_answered(scores)}</p>"
     notes = "".join(f"<li>{escape(text)}</li>" for text in _legend(scores))
     return (
-        f"<!doctype html><meta charset=utf-8><title>{run}</title><style>{style}</style>"
-        f"<p>{summary(scores, run)}</p>{to_html_table(rolled)}<ul>{notes}</ul>{''.join(parts)}"
+        f"{page}<p>{summary(scores, run)}</p>{to_html_table(rolled)}<ul>{notes}</ul>"
+        f"{''.join(parts)}"
     )
 
 
-def metrics(scores: list[dict[str, Any]]) -> dict[str, Any]:
-    """Counts of the verdicts, in all and by class, and the measured value of each claim."""
+def metrics(
+    scores: list[dict[str, Any]], decisions: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Counts of the verdicts, in all and by class, the measured value of each claim, decisions."""
     measured = {s["id"]: s["measured"] for s in scores if s["measured"] is not None}
     return {
         "claims": count_verdicts(scores),
         "classes": count_classes(scores),
         "measured": measured,
+        **({"decisions": decisions} if decisions else {}),
     }
 
 

@@ -39,6 +39,7 @@ def present(run: Run) -> dict[str, list[Block]]:
         if len(model.modalities) > 1:
             block = {"model": [model.name], "dataset": list(model.datasets)}
             found["gap/gap.csv"].append(block)
+        if len(model.modalities) == 2:
             _landscapes(found, run, block, learned=model.kind == "trained")
     found |= _spheres(run) | _cone(run.config) | _train(run) | _downstream(run) | _codebook(run)
     return {table: blocks for table, blocks in found.items() if blocks}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
+
+from mindgap.report.decisions import Decision
 
 #: Worst first; a line is called by the worst verdict among its claims that were answered.
 ORDER = ("broken", "differs", "undecided", "reproduced", "not_run")
@@ -22,8 +24,8 @@ _APART = {
     "self": ("Against itself", "printed numbers, recomputed"),
     "extension": ("Extensions", "our own questions"),
 }
-#: Lines that a screen has for the claims that are not reproduced.
-_SHOWN = 13
+#: Lines that a screen has for the claims that are not reproduced, and for one decision.
+_SHOWN, _SAID = 13, 30
 
 
 @dataclass(frozen=True)
@@ -133,10 +135,39 @@ def to_lines(lines: list[Line]) -> list[str]:
     return texts
 
 
+def any_answered(scores: list[dict[str, Any]]) -> bool:
+    """Whether a run answers any claim."""
+    return any(score["verdict"] != "not_run" for score in scores)
+
+
+def none_answered(scores: list[dict[str, Any]]) -> str:
+    """The sentence in place of a roll-up of claims that were not run."""
+    return f"none of the {len(scores)} claims is about what this run has"
+
+
 def to_screen(
+    scores: list[dict[str, Any]],
+    figures: list[dict[str, Any]],
+    results: Path,
+    decisions: Sequence[Decision] = (),
+) -> list[str]:
+    """What a run says at its end: of the claims at most 40 lines, then its decisions."""
+    own = [line for one in decisions for line in _decision(one, results)]
+    if any_answered(scores):
+        return [*_claims(scores, figures, results), *own]
+    return [f"{results}: {none_answered(scores)}", *own]
+
+
+def _decision(one: Decision, results: Path) -> list[str]:
+    lines = one.sentences
+    more = [f"  ... {len(lines) - _SAID} more lines"] if len(lines) > _SAID else []
+    head = f"decision about {one.model} on {one.dataset} ({results / one.file}):"
+    return [head, *(f"  {line}" for line in lines[:_SAID]), *more]
+
+
+def _claims(
     scores: list[dict[str, Any]], figures: list[dict[str, Any]], results: Path
 ) -> list[str]:
-    """What a run says at its end: at most 40 lines."""
     lines = roll_up(scores, figures, lambda name: (results / name).exists())
     answered = [s for s in scores if s["verdict"] != "not_run"]
     texts = [f"{results}: {len(scores)} claims, {len(answered)} answered", by_class(answered)]

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from mindgap.report.decisions import Decision, read_decisions
 from mindgap.report.rollup import ORDER, count_words, to_screen
 
 VERDICTS = tuple(reversed(ORDER[:-1])) + ORDER[-1:]
@@ -42,4 +43,12 @@ def read_summary(run: str) -> str:
         return f"no scorecard in {results} yet"
     scores = json.loads(path.read_text(encoding="utf-8"))
     figures = yaml.safe_load(Path("workflow/figures.yaml").read_text(encoding="utf-8"))
-    return "\n".join(to_screen(scores, figures, results))
+    return "\n".join(to_screen(scores, figures, results, _decisions(results)))
+
+
+def _decisions(results: Path) -> list[Decision]:
+    """Decisions of a run, as its metrics name them: other files may be left from before."""
+    path = results / "metrics.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    named = known.get("decisions", {})
+    return read_decisions(results, [(model, d) for model, sets in named.items() for d in sets])
