@@ -87,7 +87,7 @@ class WidthStudy(Options):
     """One activation at several widths."""
 
     activation: Activation = Field("relu", description="Activation.")
-    widths: Widths = Field([64, 256, 1024, 4096], description="Widths.")
+    widths: Widths = Field([64, 256, 1024], description="Widths.")
     seeds: int = Field(5, ge=2, description="Networks of each width.")
     inputs: int = Field(64, ge=2, description="Standard normal rows.")
 
