@@ -109,6 +109,7 @@ rule decide_fix:
     params:
         library=library("decide_fix"),
         labels=lambda w: MODELS[w.model].options.get("labels"),
+        files=lambda w: MODELS[w.model].options["modalities"],
         options=without(config["downstream"]["methods"], "drop"),
         confidence=config["gap"]["confidence"],
         seed=config["seed"],

@@ -38,7 +38,7 @@ def main(job):
                 fixes = compare_fixes(pair, **own)
             names = {"modality_a": a, "modality_b": b}
             tables.append(pd.DataFrame(names, index=fixes.to_frame().index).join(fixes.to_frame()))
-            sentences[a, b] = fixes.decide()
+            sentences[a, b] = fixes.decide({m: job.params.files[m] for m in pair})
     key = {"model": job.wildcards.model, "dataset": job.wildcards.dataset}
     table = pd.concat(tables, ignore_index=True)
     write_csv(job.output.table, pd.DataFrame(key, index=table.index).join(table))

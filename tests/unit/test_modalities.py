@@ -165,6 +165,7 @@ def decided(root, rows, tmp_path_factory):
     results.mkdir(parents=True)
     output = {"table": results / "own.csv", "page": results / "own.md"}
     params = {"options": methods, "labels": str(labels), "confidence": 0.9, "seed": 3}
+    params["files"] = {m: f"{m} rows.npy" for m in some}
     call(root, "decide_fix", input={"embeddings": stored}, output=output, params=params)
     return folder, load_embeddings(stored).rows
 
@@ -183,7 +184,7 @@ def test_a_decision_is_that_of_compare(decided):
         for column in ("method", "use", "estimate", "low", "high"):
             assert found[column].tolist() == expected[column].tolist()
         assert "zero-shot" in set(found["use"])
-        assert "\n".join(fixes.decide()) in page
+        assert "\n".join(fixes.decide({m: f"{m} rows.npy" for m in (a, b)})) in page
 
 
 def test_labels_that_do_not_do_are_left_out(root, rows, tmp_path, caplog):
@@ -193,6 +194,7 @@ def test_labels_that_do_not_do_are_left_out(root, rows, tmp_path, caplog):
     methods = {"shares": [0.5], "calibration": 0.5, "mixed_queries": 20}
     output = {"table": tmp_path / "own.csv", "page": tmp_path / "own.md"}
     params = {"options": methods, "labels": labels, "confidence": 0.9, "seed": 0}
+    params["files"] = {"image": "i.npy", "text": "t.npy"}
     call(root, "decide_fix", input={"embeddings": stored}, output=output, params=params)
     assert "without classification" in caplog.text
     assert "zero-shot" not in set(pd.read_csv(output["table"])["use"])

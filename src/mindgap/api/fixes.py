@@ -178,7 +178,8 @@ class Fixes:
         for other in found:
             interval = f"[{other['low_difference']:+.3f}, {other['high_difference']:+.3f}]"
             way = self._title(other["use"]).removeprefix("retrieval ")
-            yield f"    price: R@1 {way} {other['difference']:+.3f} {interval}"
+            word = "price" if other["difference"] < 0 else "gain"
+            yield f"    {word}: R@1 {way} {other['difference']:+.3f} {interval}"
 
     def plot(self, use: str = "mixed corpus", ax: Any = None) -> Any:
         """Draw the estimates for one use with their intervals, best first; returns the axes."""
