@@ -10,10 +10,10 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from mindgap.cone.plan import EMBEDDING, MEASURING
+from mindgap.cone.plan import some_options
 from mindgap.config import Config, merge, parse_config, read_yaml
 from mindgap.config.codebook import CodebookOptions, Inputs
-from mindgap.config.cone import Initialisations
+from mindgap.config.cone import CloudMeasures, Initialisations, Towers
 from mindgap.config.downstream import AuditOptions
 from mindgap.config.manual import documents
 from mindgap.config.models import ClipModel
@@ -276,7 +276,8 @@ def test_every_option_is_in_what_rules_hand_to_their_jobs():
     assert set(run.landscapes["full"]) == set(Landscape.model_fields)
     assert run.landscapes["full"]["inverse_temperatures"] == [100, 50, 30, 20, 10, 1]
     assert set(run.options["train"]["models"]["small"]) == set(SmallClip.model_fields)
-    assert {*EMBEDDING, *MEASURING, "models"} == set(Initialisations.model_fields)
+    parts = [some_options(run.config, kind) for kind in (Towers, CloudMeasures)]
+    assert {*parts[0], *parts[1], "models"} == set(Initialisations.model_fields)
     task = run.downstream.audits["clip_small", "backgrounds"].facts
     assert set(AuditOptions.model_fields) <= set(task)
     model = run.models["vitb32_random_s0"].options

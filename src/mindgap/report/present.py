@@ -197,7 +197,7 @@ def _downstream(run: Run) -> dict[str, list[Block]]:
     tasks = [{"model": [model], "task": [task]} for model, task in plan.tasks]
     pairs = [{"model": [model], "dataset": [dataset]} for model, dataset in plan.pairs]
     audits = [
-        {"model": [model], "audit": [name], "shift": list(one.options["shifts"])}
+        {"model": [model], "audit": [name], "shift": list(one.options.shifts)}
         for (model, name), one in plan.audits.items()
     ]
     published = ("drops", "intervals", "rates", "tests") if run.has("downstream") else ()
