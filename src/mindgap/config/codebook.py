@@ -118,15 +118,15 @@ class TwoPathOptions(Options):
     )
     commitment: Number = Field(0.25, ge=0, description="beta, weight of the commitment loss.")
     margin: Number = Field(0.001, ge=0, description="M of masked margin softmax.")
-    clip: Number = Field(1.0, ge=0, description="Largest norm of the gradient; 0 for no bound.")
+    steps: Steps = 400
+    batch: Batch = 128
 
 
 class CodebookRecipe(Recipe, TwoPathOptions):
     """Everything that decides the numbers of a codebook, but for its seed."""
 
-    steps: Steps = 400
-    batch: Batch = 128
     weight_decay: WeightDecay = 0.01
+    clip: Number = Field(1.0, ge=0, description="Largest norm of the gradient; 0 for no bound.")
     measure_items: int = Field(
         500, ge=20, description="Held-out items that the steps are measured on."
     )

@@ -34,10 +34,8 @@ class SmallClip(Options):
 
 
 class Recipe(Options):
-    """The optimisation of a model, whatever its loss."""
+    """How a model is optimised; each kind of model has its own `steps` and `batch` beside it."""
 
-    steps: Steps
-    batch: Batch
     processes: int = Field(1, ge=1, description="torchrun processes that share a batch.")
     optimiser: Literal["adamw", "adam_l2"] = Field(
         "adamw", description="adam_l2, as published, adds the weight decay to the gradient."
@@ -92,6 +90,8 @@ class DualOptions(Options):
     amend: Literal["none", "procrustes", "centre"] = Field(
         "none", description="Map of the untrained model's rows, fitted once and then frozen."
     )
+    steps: Steps = 300
+    batch: Annotated[Batch, Field(ge=2)] = 256
     accumulate: int = Field(
         1, ge=1, description="Pieces of a batch; the loss is that of the whole batch all the same."
     )
@@ -101,8 +101,6 @@ class DualOptions(Options):
 class DualRecipe(Recipe, DualOptions):
     """Everything that decides the numbers of a dual encoder, but for its seed."""
 
-    steps: Steps = 300
-    batch: Annotated[Batch, Field(ge=2)] = 256
     weight_decay: WeightDecay = 0.1
 
 
