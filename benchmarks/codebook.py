@@ -24,11 +24,13 @@ from tqdm import tqdm
 from mindgap.codebook.assign import assign
 from mindgap.codebook.losses import code_matching
 from mindgap.codebook.quantise import Codebook
+from mindgap.config.codebook import CodebookRecipe
 
 
 def ours(rows, given):
     """Return a function that does one step of ours, and the codebook."""
-    book = Codebook(given.codes, given.dimension, dead=0).to(given.device)
+    options = CodebookRecipe(codes=given.codes, code_dimension=given.dimension, dead=0)
+    book = Codebook(options, 2, 0).to(given.device)
     count = 2 * given.items
     items = torch.arange(count, device=given.device).repeat_interleave(given.length)
     modality = (items >= given.items).long()
@@ -37,7 +39,7 @@ def ours(rows, given):
         tokens = rows.clone().requires_grad_(True)
         logs, codes = assign(book.place(tokens), book.table(), items, count, given.temperature)
         found = book(tokens, codes)
-        loss = code_matching(logs[: given.items], logs[given.items :])
+        loss = code_matching(logs[: given.items], logs[given.items :], "cross_entropy", 1.0, False)
         (loss + 0.25 * found.loss + found.rows.sum() * 1e-3).backward()
         book.update(tokens, codes, modality)
         return loss.detach(), tokens.grad

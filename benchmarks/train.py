@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from mindgap.config.train import SmallClip
+from mindgap.config.train import DualRecipe, SmallClip
 from mindgap.data.sets import build_pairs
 from mindgap.embed.encoders.load import load_encoder
 from mindgap.train.batches import Batches
@@ -26,7 +26,7 @@ from mindgap.train.dual import Dual
 from mindgap.train.loop import make_optimiser
 from mindgap.train.parallel import Group
 from mindgap.train.pool import load_pool, read_texts
-from mindgap.train.trainer import DualRecipe, train_step
+from mindgap.train.trainer import train_step
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -93,32 +93,16 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    sizes = SmallClip().model_dump()
     with tempfile.TemporaryDirectory() as scratch:
         pairs = Path(scratch, "pairs.parquet")
         scenes = {"kind": "shapes", "items": 2000, "size": 32, "frames": 2, "seed": 1}
         build_pairs(pairs, scenes)
-        write_small_clip(Path(scratch, "model"), read_texts(pairs), 0, sizes)
+        write_small_clip(Path(scratch, "model"), read_texts(pairs), 0, SmallClip())
         encoder = load_encoder(Path(scratch, "model"))
         pool = load_pool(pairs, encoder, given.threads, scratch)
-        batches = Batches(pool.first, pool.count, given.batch, "first", np.arange(len(pool)), 0)
-        recipe = DualRecipe(
-            steps=given.steps,
-            batch=given.batch,
-            optimiser="adamw",
-            learning_rate=1e-3,
-            weight_decay=0.1,
-            betas=(0.9, 0.98),
-            epsilon=1e-6,
-            schedule="cosine",
-            warmup=0,
-            precision="auto",
-            accumulate=1,
-            temperature="learned",
-            inverse_temperature=1 / 0.07,
-            final_inverse_temperature=None,
-            largest_scale=100.0,
-        )
+        order = given.batch, "first", np.arange(len(pool)), 0, "none", 0
+        batches = Batches(pool.first, pool.count, *order)
+        recipe = DualRecipe(steps=given.steps, batch=given.batch, learning_rate=1e-3, warmup=0)
         runs = {
             "ours": ours(Path(scratch, "model"), pool, batches, recipe),
             "plain loop": theirs(Path(scratch, "model"), pool, batches, recipe, False),

@@ -9,7 +9,7 @@ from mindgap.codebook import plan as books
 
 READ = [name for name, one in CODEBOOKS.items() if one.discrete]
 MEASURES = ["trajectory", "final", "retrieval"]
-MEASURED = ["classes", "max_pairs", "sets", "set_items"]  # options that only the measures have
+MEASURED = {"max_pairs", "sets", "set_items"}  # options that only the measures have
 READINGS = ["usage", "meaning", "concepts", "generalisation", "places", "agreement"]
 
 
@@ -29,19 +29,19 @@ rule train_codebook:
     wildcard_constraints:
         codebook=one_of(CODEBOOKS),
     priority: -20
-    threads: lambda w: config["codebook"]["threads"] * CODEBOOKS[w.codebook].options["processes"]
+    threads: lambda w: config["codebook"]["threads"] * CODEBOOKS[w.codebook].options.processes
     resources:
-        gpu=lambda w: GPU * CODEBOOKS[w.codebook].options["processes"],
+        gpu=lambda w: GPU * CODEBOOKS[w.codebook].options.processes,
         mem_mb=memory(32),
         runtime=2880,
     params:
         library=library("train_codebook"),
         key=lambda w: CODEBOOKS[w.codebook].key,
-        options=lambda w: without(CODEBOOKS[w.codebook].options, "save_every", "top", *MEASURED),
-        arrays=lambda w: CODEBOOKS[w.codebook].arrays,
+        options=lambda w: CODEBOOKS[w.codebook].recipe,
+        arrays=lambda w: CODEBOOKS[w.codebook].arrays.model_dump(),
         device=config["device"],
         # Decides no number: parameters that are functions of `threads` are no rerun trigger.
-        save_every=lambda w, threads: CODEBOOKS[w.codebook].options["save_every"],
+        save_every=lambda w, threads: CODEBOOKS[w.codebook].options.save_every,
     script:
         "../scripts/train_codebook.py"
 
@@ -66,7 +66,8 @@ rule measure_codebook:
     params:
         library=library("measure_codebook"),
         key=lambda w: CODEBOOKS[w.codebook].key,
-        options=lambda w: {k: CODEBOOKS[w.codebook].options[k] for k in ("seed", *MEASURED)},
+        classes=lambda w: CODEBOOKS[w.codebook].options.classes,
+        options=lambda w: CODEBOOKS[w.codebook].options.model_dump(include=MEASURED),
     script:
         "../scripts/measure_codebook.py"
 
@@ -91,7 +92,7 @@ rule read_codes:
     params:
         library=library("read_codes"),
         key=lambda w: CODEBOOKS[w.codebook].key,
-        top=lambda w: CODEBOOKS[w.codebook].options["top"],
+        top=lambda w: CODEBOOKS[w.codebook].options.top,
     script:
         "../scripts/read_codes.py"
 
@@ -173,7 +174,7 @@ rule plot_codes:
     localrule: True
     params:
         library=library("plot_codes"),
-        inputs=lambda w: CODEBOOKS[w.codebook].options["inputs"],
+        inputs=lambda w: CODEBOOKS[w.codebook].options.inputs.model_dump(),
         shown=config["codebook"]["codes_shown"],
         examples=config["codebook"]["examples"],
     script:

@@ -80,11 +80,6 @@ wildcard_constraints:
     dataset=one_of({*SETS, *(d for model in MODELS.values() for d in model.datasets)}),
 
 
-def without(options, *names):
-    """Options but for some: a rule has in its parameters what its result depends on."""
-    return {k: v for k, v in options.items() if k not in names}
-
-
 def trees(definition):
     """Names and sizes of the files in each folder behind a set: Snakemake sees the folder alone."""
     paths = find_files(definition).values()

@@ -5,6 +5,7 @@ twins.csv, separation.csv), random layers over depth (depth.csv), both theorems 
 """
 
 from mindgap.cone import plan
+from mindgap.config.cone import CloudMeasures, Towers
 
 TOWERS, CONE_FIGURES = plan.towers(THIS.config), plan.cone_figures(THIS.config)
 
@@ -34,7 +35,7 @@ rule embed_initialisations:
         runtime=720,
     params:
         library=library("embed_initialisations"),
-        options=plan.some_options(THIS.config, plan.EMBEDDING),
+        options=plan.some_options(THIS.config, Towers),
         sets=lambda w: plan.tower_datasets(THIS.config, w.tower),
         checkpoints=lambda w: [(c, manifest(c)) for c in plan.checkpoints(THIS.config, w.tower)],
         seed=config["seed"],
@@ -67,7 +68,8 @@ rule measure_cones:
         runtime=240,
     params:
         library=library("measure_cones"),
-        options=plan.some_options(THIS.config, plan.MEASURING),
+        options=plan.some_options(THIS.config, CloudMeasures),
+        drawings=THIS.config.cone.initialisations.drawings,
         seed=config["seed"],
     script:
         "../scripts/measure_cones.py"

@@ -24,23 +24,22 @@ rule train_model:
     wildcard_constraints:
         training=one_of(TRAININGS),
     priority: lambda w: -10 if any(t.start == w.training for t in TRAININGS.values()) else -20
-    threads: lambda w: config["train"]["threads"] * TRAININGS[w.training].options["processes"]
+    threads: lambda w: config["train"]["threads"] * TRAININGS[w.training].options.processes
     resources:
-        gpu=lambda w: GPU * TRAININGS[w.training].options["processes"],
+        gpu=lambda w: GPU * TRAININGS[w.training].options.processes,
         mem_mb=memory(32),
         runtime=2880,
     params:
         library=library("train_model"),
-        options=lambda w: without(
-            TRAININGS[w.training].options, "save_every", "bootstrap", "confidence"
-        ),
+        options=lambda w: TRAININGS[w.training].recipe,
+        seed=lambda w: TRAININGS[w.training].seed,
         definition=lambda w: TRAININGS[w.training].definition,
-        sizes=lambda w: config["train"]["models"].get(TRAININGS[w.training].options["model"]),
+        sizes=lambda w: config["train"]["models"].get(TRAININGS[w.training].options.model),
         start=lambda w: TRAININGS[w.training].checkpoint,
         prompts=lambda w: zero_shot_prompts(TRAININGS[w.training], THIS.config, PROMPTS),
         device=config["device"],
         # Decides no number: parameters that are functions of `threads` are no rerun trigger.
-        save_every=lambda w, threads: TRAININGS[w.training].options["save_every"],
+        save_every=lambda w, threads: TRAININGS[w.training].options.save_every,
     script:
         "../scripts/train_model.py"
 
@@ -64,7 +63,7 @@ rule measure_training:
         runtime=240,
     params:
         library=library("measure_training"),
-        options=lambda w: without(TRAININGS[w.training].options, "save_every"),
+        facts=lambda w: TRAININGS[w.training].facts,
         definition=lambda w: TRAININGS[w.training].definition,
     script:
         "../scripts/measure_training.py"

@@ -5,6 +5,7 @@ import logging
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from mindgap.config.downstream import Shifts
 from mindgap.downstream.classes import load_labelled
 from mindgap.downstream.compare import compare_methods, load_pairs
 from mindgap.downstream.retrieval import retrieval_curve
@@ -25,7 +26,8 @@ def main(job):
     pairs = load_pairs(embeddings, known)
     rows, curves = [], []
     with threadpool_limits(job.threads):
-        axis = shift_axis(job.params.axis["shifts"]), job.params.axis["sides"]
+        shifts = Shifts.model_validate(job.params.axis["shifts"])
+        axis = shift_axis(shifts), job.params.axis["sides"]
         retrieval = retrieval_curve(embeddings, *axis, options["queries"], job.params.seed)
         more = {"seed": job.params.seed, "threads": job.threads}
         for row, curve in compare_methods(pairs, **options, **more):

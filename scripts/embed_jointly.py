@@ -3,6 +3,7 @@
 import torch
 
 from mindgap import __version__
+from mindgap.config.models import JointModel
 from mindgap.embed.device import choose_device
 from mindgap.embed.joint import embed_joint, load_joint, train_joint
 from mindgap.embed.store import Embeddings, check_pairs, save_embeddings, warn_if_equal
@@ -13,20 +14,20 @@ from mindgap.runtime.job import run
 def main(job):
     """Train on one set, embed the other, and save its embeddings with their history."""
     torch.set_num_threads(job.threads)
-    options, device = job.params.options, choose_device(job.params.device)
-    names, more = options["modalities"], (options["inputs"], job.threads)
-    seen = load_joint(job.input.train, names, more[0], None, more[1])
-    towers = train_joint(seen, options, device)
-    held = load_joint(job.input.pairs, names, more[0], seen, more[1])
+    model, device = JointModel.model_validate(job.params.options), choose_device(job.params.device)
+    names = model.modalities
+    seen = load_joint(job.input.train, names, model.inputs, None, job.threads)
+    towers = train_joint(seen, model, device)
+    held = load_joint(job.input.pairs, names, model.inputs, seen, job.threads)
     about = {
         "model": job.wildcards.model,
         "dataset": job.wildcards.dataset,
         "modalities": names,
-        "options": options,
+        "options": job.params.options,
         "pairs": {role: sha256(path) for role, path in job.input.items()},
         "versions": {"mindgap": __version__, "torch": torch.__version__},
     }
-    embeddings = Embeddings(embed_joint(towers, held, options["batch"], device), about=about)
+    embeddings = Embeddings(embed_joint(towers, held, model.batch, device), about=about)
     check_pairs(embeddings, job.wildcards.model)
     warn_if_equal(embeddings, f"{job.wildcards.model} on {job.wildcards.dataset}")
     save_embeddings(job.output[0], embeddings)

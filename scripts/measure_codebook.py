@@ -13,8 +13,8 @@ from mindgap.runtime.job import run
 def main(job):
     """Write the measures over the steps, those at the end, and retrieval."""
     params = job.params
-    labels = read_column(job.input.pairs, "label") if params.options["classes"] else None
-    tables = measure_codebook(job.input.rows, labels, params.options)
+    labels = read_column(job.input.pairs, "label") if params.classes else None
+    tables = measure_codebook(job.input.rows, labels, **params.options, seed=params.key["seed"])
     key = {"codebook": job.wildcards.codebook, **params.key}
     for name, rows in tables.items():
         write_csv(job.output[name], pd.DataFrame([{**key, **row} for row in rows]))

@@ -13,11 +13,10 @@ from mindgap.train.measure import measure_training
 def main(job):
     """Write the measures over the steps, and those at the end beside the options."""
     torch.set_num_threads(job.threads)
-    options = job.params.options
-    seed, bounds = options["seed"], (options["bootstrap"], options["confidence"])
+    facts = job.params.facts
+    seed, bounds = facts["seed"], (facts["bootstrap"], facts["confidence"])
     rows, final = measure_training(job.input.rows, *bounds, seed)
     key = {"training": job.wildcards.training, "definition": job.params.definition}
-    facts = {k: v for k, v in options.items() if not isinstance(v, (list, dict))}
     write_csv(job.output.trajectory, pd.DataFrame([{**key, "seed": seed, **row} for row in rows]))
     write_csv(job.output.final, pd.DataFrame([{**key, **facts, **final}]))
     logging.info("gap %.4f, R@1 %.4f", final["gap"], final["recall_at_1_ab"])

@@ -5,6 +5,7 @@ import logging
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from mindgap.config.downstream import Shifts
 from mindgap.downstream.classes import direction_rows, load_labelled
 from mindgap.downstream.significance import judge_shifts
 from mindgap.downstream.zero_shot import accuracy_curve, classify
@@ -16,7 +17,7 @@ from mindgap.shift.moves import gap_direction, shift_axis
 def main(job):
     """Write the curve of accuracy over distance, and the tests of its best shift."""
     params, task = job.params, job.params.task
-    shifts = shift_axis(params.options["shifts"])
+    shifts = shift_axis(Shifts.model_validate(params.options["shifts"]))
     with threadpool_limits(job.threads):
         given = dict(job.input.items())
         known = load_labelled(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mindgap.config.shift import Landscape
 from mindgap.embed.store import check_pairs, load_embeddings
 from mindgap.gap.cosines import unit_rows
 from mindgap.runtime.errors import UserError
@@ -24,22 +25,23 @@ def main(job):
     x, y = (unit_rows(embeddings.first(modality)) for modality in embeddings.rows)
     tables = {name: [] for name in job.output.keys()}  # noqa: SIM118
     model, dataset = job.wildcards.model, job.wildcards.dataset
-    for name, options in job.params.landscapes.items():
-        scales = options["inverse_temperatures"]
+    for name, given in job.params.landscapes.items():
+        options = Landscape.model_validate(given)
+        scales = options.inverse_temperatures
         scales = learned if scales == "learned" else scales
         if not scales:
             continue
-        grid = {key: options[key] for key in ("start", "stop", "step")}
-        more = {key: options[key] for key in ("sides", "batch")}
+        more = {"sides": options.sides, "batch": options.batch}
         try:
-            found = landscape(x, y, shift_grid(**grid), scales, **more, threads=job.threads)
+            shifts = shift_grid(options.start, options.stop, options.step)
+            found = landscape(x, y, shifts, scales, **more, threads=job.threads)
         except UserError as error:
             place = f"shift.landscapes.{name}, {model} on {dataset}"
             raise UserError(f"config: {place}: {error}") from error
         logging.info("%s: %d shifts x %d temperatures", name, *found.loss.shape)
         key = {"model": model, "dataset": dataset, "landscape": name}
-        batch = options["batch"] or len(x)
-        key |= {"sides": options["sides"], "batch": batch, "n": len(x)}
+        batch = options.batch or len(x)
+        key |= {"sides": options.sides, "batch": batch, "n": len(x)}
         key["n_used"] = len(x) // batch * batch  # a last incomplete batch has no part in the loss
         points = landscape_table(found)
         minima = minima_table(points)

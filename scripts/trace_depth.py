@@ -7,6 +7,7 @@ import torch
 
 from mindgap.cone.published import compare_depth, worst_by_curve
 from mindgap.cone.studies import depth_studies, run_study
+from mindgap.config.cone import Depth
 from mindgap.runtime.files import read_csv, write_csv
 from mindgap.runtime.job import run
 
@@ -14,9 +15,9 @@ from mindgap.runtime.job import run
 def main(job):
     """Write the curves of activations and biases, of blocks, and of widths."""
     torch.set_num_threads(job.threads)
-    options = job.params.options
+    options = Depth.model_validate(job.params.options)
     tables = [
-        run_study(study, options["depth"], job.params.seed, job.threads)
+        run_study(study, options.depth, job.params.seed, job.threads)
         for study in depth_studies(options)
     ]
     reference = read_csv(job.input.reference)

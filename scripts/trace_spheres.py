@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mindgap.config.shift import Spheres
 from mindgap.runtime.files import read_csv, write_csv
 from mindgap.runtime.job import run
 from mindgap.shift import spheres
@@ -9,19 +10,19 @@ from mindgap.shift import spheres
 
 def main(job):
     """Write the curves, their minima, the closed form and the comparison."""
-    options = job.params.options
-    azimuth = spheres.azimuth_table(options["spacings"], options["inverse_temperatures"])
+    options = Spheres.model_validate(job.params.options)
+    azimuth = spheres.azimuth_table(options.spacings, options.inverse_temperatures)
     heights = np.linspace(-1, 1, 100)  # the published grid
     points = spheres.compare(read_csv(job.input.reference))
     tables = {
         "azimuth": azimuth,
         "minima": spheres.minima_table(azimuth),
         "closed_form": spheres.closed_form_table(
-            options["spacings"], max(options["inverse_temperatures"])
+            options.spacings, max(options.inverse_temperatures)
         ),
-        "rings": spheres.ring_table(options["ring_inverse_temperatures"], heights),
+        "rings": spheres.ring_table(options.ring_inverse_temperatures, heights),
         # Figure 3e draws the texts 30 degrees above the equator.
-        "picture": spheres.picture_table(options["spacings"][0], -30),
+        "picture": spheres.picture_table(options.spacings[0], -30),
         "points": points,
         "curves": spheres.deviations(points),
     }

@@ -2,31 +2,32 @@
 
 from pathlib import Path
 
+from mindgap.config.train import DualRecipe
 from mindgap.embed.checkpoint import MANIFEST, check_checkpoint
 from mindgap.runtime.job import run
 from mindgap.train.fit import DualJob
 from mindgap.train.job import launch
 
-ROLES = ("train", "test", "zero_shot")
-
 
 def main(job):
     """Train, and write the checkpoint and the held-out rows."""
-    params, given = job.params, dict(job.input.items())
-    first = [given["start"]] if isinstance(given.get("start"), str) else given.get("start")
+    params, pairs = job.params, dict(job.input.items())
+    recipe, start = DualRecipe.model_validate(params.options), pairs.pop("start", None)
+    first = [start] if isinstance(start, str) else start
     start = Path(first[0]).parent if first else None
     if start and Path(first[0]).name == MANIFEST:
         check_checkpoint(first[0])
     origin = params.start or {}
     launch(
         DualJob(
-            options=params.options,
-            pairs={role: str(given[role]) for role in ROLES if role in given},
-            weights=str(job.output.weights),
-            rows=str(job.output.rows),
+            options=recipe,
+            seed=params.seed,
+            pairs=pairs,
+            weights=job.output.weights,
+            rows=job.output.rows,
             about={"training": job.wildcards.training, "definition": params.definition},
             device=params.device,
-            threads=max(1, job.threads // params.options["processes"]),
+            threads=max(1, job.threads // recipe.processes),
             save_every=params.save_every,
             sizes=params.sizes,
             prompts=params.prompts,

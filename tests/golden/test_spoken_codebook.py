@@ -31,12 +31,15 @@ def test_written_digits_find_spoken_ones(mirror, root, tmp_path):
         pairs[role] = str(tmp_path / f"{role}.parquet")
     assert not speakers["train"] & speakers["test"]
     one = run.codebooks["digits_matched_s0"]
-    options = {**one.options, "steps": 150, "start": 50}
+    options = {**one.recipe, "steps": 150, "start": 50}
     files = {
         name: str(tmp_path / f"one/{name}.safetensors") for name in ("weights", "rows", "codes")
     }
-    launch(CodebookJob(options=options, pairs=pairs, about={}, **files))
-    found = measure_codebook(files["rows"], read_column(pairs["test"], "label"), options)
+    how = {"arrays": {}, "about": {}, "device": "auto", "threads": 1, "save_every": 30}
+    launch(CodebookJob(options=options, seed=0, pairs=pairs, **how, **files))
+    measured = one.options.model_dump(include={"max_pairs", "sets", "set_items"})
+    labels = read_column(pairs["test"], "label")
+    found = measure_codebook(files["rows"], labels, **measured, seed=0)
     table = pd.DataFrame(found["retrieval"]).set_index(["vector", "level"])
     # The whole training, four times the pictures and nearly three times the steps, comes to 0.9.
     assert table.loc[("final", "class"), "recall_at_1_ab"] > 0.5

@@ -9,6 +9,8 @@ from mindgap.codebook.assign import assign
 from mindgap.codebook.losses import code_matching, code_scores, mask_sources
 from mindgap.train.losses import LOSSES, MARGIN, masked_margin
 
+PAPER = {"form": "cross_entropy", "temperature": 1.0, "both": False}
+
 
 def distributions(n=5, v=9, seed=0):
     generator = torch.Generator().manual_seed(seed)
@@ -53,9 +55,9 @@ def test_code_matching_of_three_items():
         -math.log(math.exp(score(i, i)) / sum(math.exp(score(i, j)) for j in range(3)))
         for i in range(3)
     )
-    assert float(code_matching(a, b)) == pytest.approx(total / 3, rel=1e-9)
-    back = float(code_matching(b, a))
-    both = float(code_matching(a, b, both=True))
+    assert float(code_matching(a, b, **PAPER)) == pytest.approx(total / 3, rel=1e-9)
+    back = float(code_matching(b, a, **PAPER))
+    both = float(code_matching(a, b, **PAPER | {"both": True}))
     assert both == pytest.approx((total / 3 + back) / 2, rel=1e-9)
 
 
@@ -81,9 +83,9 @@ def test_the_forms_are_their_divergences():
 @pytest.mark.parametrize("form", ["cross_entropy", "kl", "js"])
 def test_chance_is_log_b_and_distinct_one_hots_are_nearly_free(form):
     same = distributions(1).repeat(6, 1)
-    assert float(code_matching(same, same, form)) == pytest.approx(math.log(6))
+    assert float(code_matching(same, same, form, 1.0, False)) == pytest.approx(math.log(6))
     sharp = torch.log_softmax(40 * torch.eye(6, dtype=torch.float64), 1)
-    loss = float(code_matching(sharp, sharp, form, 0.01 if form == "js" else 1.0))
+    loss = float(code_matching(sharp, sharp, form, 0.01 if form == "js" else 1.0, False))
     assert loss < 1e-6
 
 
@@ -91,13 +93,13 @@ def test_the_gradient_reaches_tokens_and_not_codes():
     rows = torch.randn(24, 5, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
     table = torch.randn(7, 5, generator=torch.Generator().manual_seed(1)).requires_grad_(True)
     logs, _ = assign(rows, table, torch.arange(8).repeat_interleave(3), 8, 1.0)
-    code_matching(logs[:4], logs[4:]).backward()
+    code_matching(logs[:4], logs[4:], **PAPER).backward()
     assert float(rows.grad.abs().sum()) > 0
     assert table.grad is None
 
 
 def test_a_batch_of_one_costs_nothing():
     one = distributions(1)
-    assert float(code_matching(one, one)) == 0.0
+    assert float(code_matching(one, one, **PAPER)) == 0.0
     assert float(masked_margin(torch.tensor([[3.0]]))) == 0.0
     assert MARGIN == 0.001

@@ -16,6 +16,7 @@ from mindgap.codebook.measure import measure_codebook
 from mindgap.codebook.model import TwoPaths, pool
 from mindgap.codebook.sides import load_sides
 from mindgap.codebook.store import read_codes
+from mindgap.config.codebook import CodebookRecipe, Inputs
 from mindgap.data.pairs import read_column
 from mindgap.data.sets import build_pairs
 from mindgap.runtime.errors import UserError
@@ -35,9 +36,6 @@ SMALL = {
     "batch": 16,
     "start": 4,
     "measure_items": 30,
-    "set_items": 20,
-    "sets": 2,
-    "max_pairs": 30,
     "seeds": [0],
 }
 
@@ -58,7 +56,8 @@ def options(root, variant="matched", **more):
 
 
 def test_variants_are_what_they_say(root):
-    found = {name: options(root, name) for name in ("continuous", "both", "matched", "discrete")}
+    names = ("continuous", "both", "matched", "discrete")
+    found = {name: options(root, name).model_dump() for name in names}
     assert [o["paths"] for o in found.values()] == ["continuous", "both", "both", "discrete"]
     assert [o["matching"] > 0 for o in found.values()] == [False, False, True, True]
     rest = [{k: v for k, v in o.items() if k not in ("paths", "matching")} for o in found.values()]
@@ -68,7 +67,7 @@ def test_variants_are_what_they_say(root):
 def test_published_settings_differ_from_ours_as_they_say(root):
     """And from each other in code matching alone; the vectors that they add to are `continuous`."""
     ours, published, unmatched, plain = (
-        options(root, name)
+        options(root, name).model_dump()
         for name in ("matched", "published", "published_unmatched", "continuous")
     )
     assert {k for k in published if published[k] != unmatched[k]} == {"matching"}
@@ -110,14 +109,16 @@ def test_padding_changes_no_token_and_no_vector(kind):
     for i, length in enumerate(lengths.tolist()):
         values[i, length:] = 0
     whole, mask = encode(encoder, **{key: values, "length": lengths})
-    pooled = pool(whole, mask)
+    pooled = pool(whole, mask, "mean_max")
     for i, length in enumerate(lengths.tolist()):
         alone = {key: values[i : i + 1, :length], "length": lengths[i : i + 1]}
         tokens, own = encode(encoder, **alone)
         assert own.all()
         assert int(mask[i].sum()) == tokens.shape[1]
         torch.testing.assert_close(whole[i][mask[i]], tokens[0], rtol=0, atol=NETWORK)
-        torch.testing.assert_close(pooled[i], pool(tokens, own)[0], rtol=0, atol=NETWORK)
+        torch.testing.assert_close(
+            pooled[i], pool(tokens, own, "mean_max")[0], rtol=0, atol=NETWORK
+        )
 
 
 def test_cells_see_their_own_place_and_time():
@@ -146,10 +147,10 @@ def test_log_mel_finds_the_pitch():
     assert log_mel(np.zeros(10, np.float32), rate, 200, 40).shape == (1, 40)
 
 
-def test_words_are_those_of_the_training_set(pairs, root):
-    given = options(root)["inputs"]
-    train = load_side(pairs["train"], "text", {**given, "words": 5}, None, 1)
-    test = load_side(pairs["test"], "text", {**given, "words": 5}, train.facts, 1)
+def test_words_are_those_of_the_training_set(pairs):
+    given = Inputs(words=5)
+    train = load_side(pairs["train"], "text", given, None, 1)
+    test = load_side(pairs["test"], "text", given, train.facts, 1)
     assert len(train.facts["words"]) == 5
     assert train.facts["sizes"]["vocabulary"] == 7
     assert set(np.unique(test.arrays["ids"])) <= set(range(7))
@@ -158,7 +159,7 @@ def test_words_are_those_of_the_training_set(pairs, root):
 
 
 def seen_of(model, pairs, root, shares=True):
-    given = options(root)["inputs"]
+    given = options(root).inputs
     sides = [load_side(pairs["train"], m, given, None, 1) for m in ("video", "audio")]
     rows = np.arange(16)
     return model(tuple(side.batch(rows, "cpu") for side in sides), shares)
@@ -166,9 +167,7 @@ def seen_of(model, pairs, root, shares=True):
 
 def make_model(pairs, root, **more):
     given = options(root, **more)
-    facts = {
-        m: load_side(pairs["train"], m, given["inputs"], None, 1).facts for m in given["modalities"]
-    }
+    facts = {m: load_side(pairs["train"], m, given.inputs, None, 1).facts for m in given.modalities}
     torch.manual_seed(0)
     return TwoPaths(facts, given, 0)
 
@@ -193,7 +192,7 @@ def test_without_norm_tokens_are_what_the_projection_makes_of_them(pairs, root):
     """And a token does not depend on its batch; with batch norm it does."""
     for norm, same in (("none", True), ("batch", False)):
         model = make_model(pairs, root, token_norm=norm)
-        given = options(root)["inputs"]
+        given = options(root).inputs
         sides = [load_side(pairs["train"], m, given, None, 1) for m in ("video", "audio")]
         few, more = (
             model(tuple(side.batch(np.arange(n), "cpu") for side in sides)).rows for n in (4, 16)
@@ -210,7 +209,7 @@ def test_the_mean_is_one_way_to_pool(pairs, root):
     mean = torch.stack([tokens[0].mean(0), tokens[1, :2].mean(0)])
     torch.testing.assert_close(pool(tokens, mask, "mean"), mean)
     most = torch.stack([tokens[0].amax(0), tokens[1, :2].amax(0)])
-    torch.testing.assert_close(pool(tokens, mask), torch.cat([mean, most], 1))
+    torch.testing.assert_close(pool(tokens, mask, "mean_max"), torch.cat([mean, most], 1))
     model = make_model(pairs, root, pooling="mean")
     assert model.heads["video"]["continuous"].layers[0].in_features == 16
 
@@ -236,7 +235,7 @@ def test_code_matching_trains_the_projection_and_not_the_heads(pairs, root):
     seen = seen_of(model, pairs, root)
     from mindgap.codebook.losses import code_matching
 
-    code_matching(*seen.log_shares).backward()
+    code_matching(*seen.log_shares, "cross_entropy", 1.0, False).backward()
     graded = {
         n for n, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0
     }
@@ -247,11 +246,8 @@ def test_code_matching_trains_the_projection_and_not_the_heads(pairs, root):
 
 def test_items_without_tokens_are_refused():
     facts = {m: {"kind": "features", "sizes": {"dimension": 3}} for m in "ab"}
-    given = {"width": 8, "layers": 0, "dimension": 4, "code_dimension": 2, "paths": "both"}
-    given |= {"quantiser": "ema", "codes": 4, "decay": 0.9, "distance": "euclidean", "dead": 0.0}
-    given |= {"dead_after": None, "replacement": "token", "weighting": "modality"}
-    given |= {"token_norm": "batch", "pooling": "mean_max"}
-    model = TwoPaths(facts, given | {"gradient": "straight_through"}, 0)
+    given = CodebookRecipe(width=8, layers=0, dimension=4, code_dimension=2, codes=4)
+    model = TwoPaths(facts, given, 0)
     full = {"rows": torch.randn(2, 5, 3), "length": torch.tensor([5, 2])}
     model((full, full))
     empty = {**full, "length": torch.tensor([5, 0])}
@@ -280,33 +276,36 @@ def test_arrays_of_ones_own_are_checked(tmp_path):
             load_arrays(tmp_path / f"{name}.npz")
 
 
-def make_job(given, pairs, folder, name="one", **more):
+def make_job(given, pairs, folder, name="one", arrays=None, save_every=30.0):
     place = folder / name
     return CodebookJob(
-        options=given,
+        options=given.model_dump(include=set(CodebookRecipe.model_fields)),
+        seed=0,
         pairs=pairs,
         weights=str(place / "model/model.safetensors"),
         rows=str(place / "rows.safetensors"),
         codes=str(place / "codes.safetensors"),
         about={"book": name},
         device="cpu",
-        **more,
+        threads=1,
+        save_every=save_every,
+        arrays=arrays or {},
     )
 
 
-def result(job):
+def result(job, classes=False):
     """Train; the weights, the codes with the facts beside them, and the tables."""
     launch(job)
-    given = job.options
-    labels = read_column(job.pairs["test"], "label") if given["classes"] else None
+    labels = read_column(job.pairs["test"], "label") if classes else None
     codes = load_file(job.codes) and read_codes(job.codes)
-    tables = measure_codebook(job.rows, labels, given)
+    tables = measure_codebook(job.rows, labels, 30, 2, 20, 0)
     return SimpleNamespace(weights=load_weights(job.weights), codes=codes, **tables)
 
 
 def run(root, pairs, folder, name="one", save_every=30.0, **more):
     given = options(root, more.pop("variant", "matched"), **more)
-    return result(make_job(given, pairs, folder, name, save_every=save_every))
+    job = make_job(given, pairs, folder, name, save_every=save_every)
+    return result(job, given.classes)
 
 
 def test_two_processes_are_one(root, pairs, tmp_path, monkeypatch):
@@ -358,7 +357,7 @@ def test_a_step_clips_the_gradient_and_moves_the_weights(root, pairs):
         train = load_sides(pairs["train"], {}, given, None, 1)
         facts = {"video": train.a.facts, "audio": train.b.facts}
         torch.manual_seed(0)
-        trainer = Trainer(train, facts, given, torch.device("cpu"), Group())
+        trainer = Trainer(train, facts, given, 0, torch.device("cpu"), Group())
         before = [p.detach().clone() for p in trainer.model.parameters()]
         trainer.step(0)
         grads = [p.grad for p in trainer.model.parameters() if p.grad is not None]
@@ -428,11 +427,11 @@ def test_a_lost_state_of_another_training_is_not_read(root, pairs, tmp_path):
 
 def test_in_batches_of_one_there_is_nothing_to_tell_apart(root, pairs):
     """Both losses are zero, and no weight moves."""
-    given = options(root, batch=1, steps=3, start=0, commitment=0, codes=8, weight_decay=0)
-    given |= {"initial_codes": "random"}
+    more = {"commitment": 0, "codes": 8, "weight_decay": 0, "initial_codes": "random"}
+    given = options(root, batch=1, steps=3, start=0, **more)
     train = load_sides(pairs["train"], {}, given, None, 1)
     facts = {"video": train.a.facts, "audio": train.b.facts}
-    trainer = Trainer(train, facts, given, torch.device("cpu"), Group())
+    trainer = Trainer(train, facts, given, 0, torch.device("cpu"), Group())
     before = [p.detach().clone() for p in trainer.model.parameters()]
     for step in range(3):
         assert trainer.step(step) == 0

@@ -9,6 +9,7 @@ import torch
 from mindgap.codebook.assign import NEAREST, assign, log_assign, nearest_codes
 from mindgap.codebook.others import Fsq, LearnedCodebook
 from mindgap.codebook.quantise import Codebook, rotate, straight_through
+from mindgap.config.codebook import CodebookRecipe
 from mindgap.runtime.errors import UserError
 from tests.bounds import EPS
 
@@ -104,6 +105,10 @@ def test_a_token_on_its_code_has_a_finite_gradient():
     assert NEAREST > 0
 
 
+def codebook(codes, dimension, modalities=2, **more):
+    return Codebook(CodebookRecipe(codes=codes, code_dimension=dimension, **more), modalities, 0)
+
+
 def update_oracle(book, rows, codes, modality, decay):
     """One joint, balanced update as loops in float64."""
     v, sides = len(book.vectors), sorted(set(modality.tolist()))
@@ -120,7 +125,7 @@ def update_oracle(book, rows, codes, modality, decay):
 
 
 def test_update_is_joint_balanced_and_equal_to_a_loop():
-    book = Codebook(8, 6, decay=0.9, dead=0)
+    book = codebook(8, 6, decay=0.9, dead=0)
     sides = torch.tensor([0] * 50 + [1] * 10)
     for step in range(20):
         rows = tokens(seed=step)
@@ -138,7 +143,7 @@ def test_update_is_joint_balanced_and_equal_to_a_loop():
 
 def test_tokens_may_all_weigh_the_same():
     """N_v <- g N_v + (1 - g) sum_M n_v^M and m_v alike, as loops in float64."""
-    book = Codebook(8, 6, decay=0.9, dead=0, weighting="token")
+    book = codebook(8, 6, decay=0.9, dead=0, weighting="token")
     modality = torch.tensor([0] * 50 + [1] * 10)
     for step in range(5):
         rows = tokens(seed=step)
@@ -157,7 +162,7 @@ def test_tokens_may_all_weigh_the_same():
 
 
 def test_a_code_is_replaced_after_so_many_misses_in_a_row():
-    book = Codebook(5, 6, dead_after=4, replacement="code")
+    book = codebook(5, 6, dead_after=4, replacement="code")
     rows, modality = tokens(), torch.tensor([0] * 30 + [1] * 30)
     met = torch.arange(60) % 3  # codes 3 and 4 are missed
     before = book.vectors.clone()
@@ -181,22 +186,22 @@ def test_a_code_is_replaced_after_so_many_misses_in_a_row():
 
 
 def test_copies_are_drawn_one_by_one_from_active_codes():
-    book = Codebook(40, 6, dead_after=1, replacement="code")
+    book = codebook(40, 6, dead_after=1, replacement="code")
     rows, modality = tokens(), torch.tensor([0] * 30 + [1] * 30)
     book.update(rows, torch.arange(60) % 8, modality)
     own = (book.vectors[8:, None] == book.vectors[None, :8]).all(2)
     assert own.any(1).all()  # each is a copy of a code that had tokens
     assert own.any(0).sum() > 2  # and not all of them of one
     # A token of the step is the other choice, and the share of the mean the other rule.
-    book = Codebook(40, 6, dead_after=1)
+    book = codebook(40, 6, dead_after=1)
     book.update(rows, torch.arange(60) % 8, modality)
     assert (book.vectors[8:, None] == rows[None]).all(2).any(1).all()
     assert float(book.counts[20]) == pytest.approx(float(book.counts.mean()), rel=0.2)
-    assert "misses" not in Codebook(40, 6).state_dict()
+    assert "misses" not in codebook(40, 6).state_dict()
 
 
 def test_a_code_without_tokens_stays_where_it_is():
-    book = Codebook(8, 6, decay=0.9, dead=0)
+    book = codebook(8, 6, decay=0.9, dead=0)
     before = book.vectors.clone()
     rows = before[:2].repeat_interleave(30, 0) + 0.01 * tokens()
     book.update(rows, book(rows).codes, torch.tensor([0] * 30 + [1] * 30))
@@ -206,7 +211,7 @@ def test_a_code_without_tokens_stays_where_it_is():
 
 
 def test_a_dead_code_is_replaced_by_a_token_and_lasts():
-    book = Codebook(4, 6, decay=0.9, dead=0.03)
+    book = codebook(4, 6, decay=0.9, dead=0.03)
     book.vectors[3] = 100.0
     book.counts[3], book.sums[3] = 1e-6, 1e-4
     rows, modality = tokens(), torch.tensor([0] * 30 + [1] * 30)
@@ -222,7 +227,7 @@ def test_a_dead_code_is_replaced_by_a_token_and_lasts():
 
 
 def test_several_dead_codes_get_distinct_tokens_of_both_modalities():
-    book = Codebook(10, 6, dead=0.03)
+    book = codebook(10, 6, dead=0.03)
     book.counts[2:], book.sums[2:] = 1e-6, 1e-6
     rows, modality = tokens(), torch.tensor([0] * 50 + [1] * 10)
     book.update(rows, torch.zeros(60, dtype=torch.long), modality)
@@ -233,7 +238,7 @@ def test_several_dead_codes_get_distinct_tokens_of_both_modalities():
 
 
 def test_forward_and_assignment_change_nothing():
-    book = Codebook(8, 6)
+    book = codebook(8, 6)
     before = copy.deepcopy(book.state_dict())
     book.eval()
     assign(book.place(tokens()), book.table(), torch.zeros(60, dtype=torch.long), 1, 1.0)
@@ -285,15 +290,9 @@ def test_same_codes_and_codebook_as_vector_quantize_pytorch(cosine, rotation):
         threshold_ema_dead_code=0,
         sync_codebook=False,
     )
-    ours = Codebook(
-        32,
-        8,
-        1,
-        decay=0.99,
-        cosine=cosine,
-        gradient="rotation" if rotation else "straight_through",
-        dead=0,
-    )
+    more = {"distance": "cosine"} if cosine else {}
+    more |= {"gradient": "rotation"} if rotation else {}
+    ours = codebook(32, 8, 1, decay=0.99, dead=0, **more)
     start = theirs._codebook.embed[0].clone()
     ours.vectors.copy_(start)
     ours.sums.copy_(theirs._codebook.embed_avg[0])
@@ -337,7 +336,7 @@ def test_fsq_is_that_of_vector_quantize_pytorch():
 
 
 def test_learned_codes_follow_the_gradient():
-    book, rows = LearnedCodebook(4, 6), tokens().requires_grad_(True)
+    book, rows = LearnedCodebook(4, 6, 0), tokens().requires_grad_(True)
     found = book(book.place(rows))
     found.loss.backward()
     chosen = book.vectors.detach()[found.codes]
@@ -353,7 +352,7 @@ def test_kmeans_start_counts_each_modality_alike():
     rows = torch.cat([centres[:4].repeat(20, 1), centres[4:].repeat(20, 1)])
     rows = rows + 0.01 * tokens(100, 6, seed=1)
     modality = torch.tensor([0] * 80 + [1] * 20)
-    book = Codebook(5, 6)
+    book = codebook(5, 6)
     book.start(rows, modality, 1000)
     assert torch.cdist(centres, book.vectors).min(1).values.max() < 0.02
     # The second modality has a fifth of the tokens and half of the counts.
@@ -363,7 +362,7 @@ def test_kmeans_start_counts_each_modality_alike():
 
 
 def test_what_cannot_be_quantised_is_refused():
-    book = Codebook(50, 6)
+    book = codebook(50, 6)
     few = torch.tensor([0] * 20 + [1] * 20)
     with pytest.raises(
         UserError, match="50 codes, but its k-means start has only 40 distinct tokens"

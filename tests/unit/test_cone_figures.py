@@ -13,16 +13,11 @@ from mindgap.cone.separation import separation_tables
 from mindgap.cone.store import Cloud
 from mindgap.cone.studies import depth_studies, run_study
 from mindgap.cone.theorems import growth_table, variance_table
+from mindgap.config.cone import Blocks, CloudMeasures, Depth, WidthStudy
 from mindgap.runtime.errors import UserError
 from tests.samples import resolve
 
-OPTIONS = {
-    "neighbour_rows": 100,
-    "points": 40,
-    "methods": ["pca"],
-    "neighbours": 5,
-    "min_dist": 0.1,
-}
+OPTIONS = CloudMeasures(neighbour_rows=100, points=40, methods=["pca"], neighbours=5)
 BY = ["model", "weights", "inputs"]
 
 
@@ -95,17 +90,16 @@ def test_twins(tables):
 
 
 def test_depth_blocks_and_theorems(root):
-    options = {
-        "depth": 3,
-        "width": 512,
-        "inputs": 16,
-        "seeds": 2,
-        "activations": ["relu", "none"],
-        "biases": ["normal", "none"],
-        "blocks": {"activations": ["relu"], "kinds": ["plain", "transformer"], "seeds": 2},
-        "widths": {"activation": "relu", "widths": [8, 16], "seeds": 2, "inputs": 16},
-    }
-    tables = [run_study(study, options["depth"], 0) for study in depth_studies(options)]
+    options = Depth(
+        depth=3,
+        inputs=16,
+        seeds=2,
+        activations=["relu", "none"],
+        biases=["normal", "none"],
+        blocks=Blocks(activations=["relu"], kinds=["plain", "transformer"], seeds=2),
+        widths=WidthStudy(widths=[8, 16], seeds=2, inputs=16),
+    )
+    tables = [run_study(study, options.depth, 0) for study in depth_studies(options)]
     assert [len(t) for t in tables] == [16, 8, 8]
     table = pd.concat(tables)
     assert table["closed_form"].isna().sum() == 4, "the transformer block has none"

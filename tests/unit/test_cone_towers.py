@@ -16,6 +16,7 @@ from mindgap.cone.towers import (
     run_towers,
     without_normalisation,
 )
+from mindgap.config.cone import CloudMeasures
 from mindgap.data.pairs import write_pairs
 from mindgap.embed.clip import random_clip
 from mindgap.embed.encode import embed_pairs
@@ -355,13 +356,7 @@ def test_one_cloud_cannot_be_named():
 
 
 def test_separation_tables_hold_sets_that_all_members_saw(stacks):
-    options = {
-        "neighbour_rows": 100,
-        "points": 12,
-        "methods": ["pca"],
-        "neighbours": 5,
-        "min_dist": 0.1,
-    }
+    options = CloudMeasures(neighbour_rows=100, points=12, methods=["pca"], neighbours=5)
     rows, spectra, points = separation_tables(stacks, {"model": "m"}, options, 0)
     assert rows["inputs"].tolist() == ["set", "set"]
     assert len(points) == 2 * 12, "four items of each of three members"

@@ -10,10 +10,10 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from mindgap.cone.plan import EMBEDDING, MEASURING
+from mindgap.cone.plan import some_options
 from mindgap.config import Config, merge, parse_config, read_yaml
 from mindgap.config.codebook import CodebookOptions, Inputs
-from mindgap.config.cone import Initialisations
+from mindgap.config.cone import CloudMeasures, Initialisations, Towers
 from mindgap.config.downstream import AuditOptions
 from mindgap.config.manual import documents
 from mindgap.config.models import ClipModel
@@ -257,24 +257,27 @@ def test_options_of_trainings_and_codebooks_are_laid_over_each_other():
         }
     )
     plain, small = (run.trainings[name].options for name in ("plain_s0", "clip_small_s0"))
-    assert (plain["steps"], plain["batch"], small["steps"], small["batch"]) == (300, 9, 7, 256)
+    assert (plain.steps, plain.batch, small.steps, small.batch) == (300, 9, 7, 256)
     both, matched = (run.codebooks[f"video_audio_{v}_s0"].options for v in ("both", "matched"))
-    assert (both["steps"], matched["steps"], both["batch"]) == (8, 5, 4)
-    assert (both["inputs"]["size"], both["inputs"]["mels"], both["inputs"]["rate"]) == (16, 8, 8000)
+    assert (both.steps, matched.steps, both.batch) == (8, 5, 4)
+    assert (both.inputs.size, both.inputs.mels, both.inputs.rate) == (16, 8, 8000)
 
 
 def test_every_option_is_in_what_rules_hand_to_their_jobs():
     """Types are not hashed: a default that changes must change a parameter."""
     run = resolve()
-    made = run.trainings["clip_small_s0"].options
-    assert set(made) == (set(TrainingOptions.model_fields) - {"seeds"}) | {"seed"}
-    made = run.codebooks["video_audio_matched_s0"].options
-    assert set(made) == (set(CodebookOptions.model_fields) - {"seeds", "variants"}) | {"seed"}
+    made = run.trainings["clip_small_s0"]
+    elsewhere = {"seeds", "save_every"}
+    assert set(made.recipe) | set(made.facts) == {*TrainingOptions.model_fields, "seed"} - elsewhere
+    made = run.codebooks["video_audio_matched_s0"].recipe
+    elsewhere |= {"variants", "classes", "max_pairs", "sets", "set_items", "top"}
+    assert set(made) == {*CodebookOptions.model_fields} - elsewhere
     assert set(made["inputs"]) == set(Inputs.model_fields)
     assert set(run.landscapes["full"]) == set(Landscape.model_fields)
     assert run.landscapes["full"]["inverse_temperatures"] == [100, 50, 30, 20, 10, 1]
     assert set(run.options["train"]["models"]["small"]) == set(SmallClip.model_fields)
-    assert {*EMBEDDING, *MEASURING, "models"} == set(Initialisations.model_fields)
+    parts = [some_options(run.config, kind) for kind in (Towers, CloudMeasures)]
+    assert {*parts[0], *parts[1], "models"} == set(Initialisations.model_fields)
     task = run.downstream.audits["clip_small", "backgrounds"].facts
     assert set(AuditOptions.model_fields) <= set(task)
     model = run.models["vitb32_random_s0"].options

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from mindgap.config.downstream import Shifts
 from mindgap.downstream.classes import (
     Labelled,
     Labels,
@@ -110,7 +111,7 @@ def test_balanced_accuracy_counts_each_class_once():
 
 
 def test_no_shift_is_always_on_the_axis():
-    assert shift_axis({"start": -0.5, "stop": 0.7, "step": 0.3}).tolist() == [
+    assert shift_axis(Shifts(start=-0.5, stop=0.7, step=0.3)).tolist() == [
         -0.5,
         -0.2,
         0,

@@ -70,7 +70,7 @@ def test_published_labels_are_taken_by_name():
     )
     found = plan(overlay)
     task = found.audits["clip_small", "mine"]
-    assert task.options["labels"]["crime"] == ["thief", "criminal", "suspicious person"]
+    assert task.options.labels["crime"] == ["thief", "criminal", "suspicious person"]
     assert task.templates == ("a photo of {a} {}",)
     assert len(found.prompted["clip_small", "faces"]["labels"]) == 7
 

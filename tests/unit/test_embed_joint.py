@@ -15,7 +15,11 @@ from tests.samples import resolve
 
 NAMES = ["image", "video", "audio", "text"]
 MODEL = {"kind": "joint", "modalities": NAMES, "train": "held_out", "dataset": "shapes"}
-OPTIONS = JointModel(**MODEL, width=16, dimension=8, batch=16).model_dump()
+SMALL = JointModel(**MODEL, width=16, dimension=8, batch=16)
+
+
+def small(**options):
+    return SMALL.model_copy(update=options)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +28,7 @@ def sides(tmp_path_factory):
     scenes = {"kind": "shapes", "items": 32, "size": 16, "frames": 2, "seed": 0}
     build_pairs(folder / "train.parquet", scenes)
     build_pairs(folder / "test.parquet", {**scenes, "seed": 1, "items": 20})
-    inputs = Inputs(size=16, frames=2).model_dump()
+    inputs = Inputs(size=16, frames=2)
     seen = load_joint(folder / "train.parquet", NAMES, inputs, None, 1)
     return seen, load_joint(folder / "test.parquet", NAMES, inputs, seen, 1)
 
@@ -38,8 +42,8 @@ def mean_rank(rows):
 
 def test_training_brings_all_modalities_together(sides):
     seen, held = sides
-    before = train_joint(seen, OPTIONS | {"steps": 1, "learning_rate": 1e-9}, "cpu")
-    after = train_joint(seen, OPTIONS | {"steps": 150, "learning_rate": 0.005}, "cpu")
+    before = train_joint(seen, small(steps=1, learning_rate=1e-9), "cpu")
+    after = train_joint(seen, small(steps=150, learning_rate=0.005), "cpu")
     untrained, trained = (embed_joint(towers, seen, 16, "cpu") for towers in (before, after))
     assert list(trained) == NAMES
     assert {rows.shape for rows in trained.values()} == {(32, 8)}
@@ -54,17 +58,16 @@ def test_one_seed_is_one_model(sides):
     seen, _ = sides
     torch.manual_seed(5)
     state = torch.random.get_rng_state()
-    short = OPTIONS | {"steps": 2}
-    first, again = (train_joint(seen, short, "cpu").state_dict() for _ in range(2))
+    first, again = (train_joint(seen, small(steps=2), "cpu").state_dict() for _ in range(2))
     assert torch.equal(torch.random.get_rng_state(), state), "the caller's generator stays"
-    other = train_joint(seen, short | {"seed": 1}, "cpu").state_dict()
+    other = train_joint(seen, small(steps=2, seed=1), "cpu").state_dict()
     assert all(torch.equal(first[k], again[k]) for k in first)
     assert not all(torch.equal(first[k], other[k]) for k in first)
 
 
 def test_a_batch_that_does_not_fit_is_refused(sides):
     with pytest.raises(UserError, match="batch must be at most 32"):
-        train_joint(sides[0], OPTIONS | {"batch": 33}, "cpu")
+        train_joint(sides[0], small(batch=33), "cpu")
 
 
 def own(**options):

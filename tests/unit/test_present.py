@@ -64,7 +64,7 @@ def test_effects_have_the_names_of_the_table():
     trainings = run.trainings
     finals = pd.DataFrame(
         [
-            {"training": name, "definition": t.definition, **t.options, "gap": i / 9}
+            {"training": name, "definition": t.definition, **t.facts, "gap": i / 9}
             for i, (name, t) in enumerate(trainings.items())
         ]
     ).assign(gap_low=0.0, gap_high=1.0)

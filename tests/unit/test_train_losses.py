@@ -1,7 +1,6 @@
 """Losses against sums written out, amendments against closed forms, batches against their promise."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,32 +8,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from mindgap.config.train import DualRecipe
 from mindgap.runtime.errors import UserError
 from mindgap.train.amend import Amendment, fit_amendment
 from mindgap.train.augment import crop_and_resize, flip_and_crop, leave_out_words
 from mindgap.train.batches import Batches, wrong_partners
 from mindgap.train.effects import measure_effects
-from mindgap.train.loop import make_optimiser
+from mindgap.train.loop import make_optimiser, rate
 from mindgap.train.losses import LOSSES, MARGIN
-from mindgap.train.trainer import DualRecipe
-
-RECIPE = DualRecipe(
-    steps=10,
-    batch=8,
-    optimiser="adamw",
-    learning_rate=0.01,
-    weight_decay=0.1,
-    betas=(0.9, 0.98),
-    epsilon=1e-6,
-    schedule="cosine",
-    warmup=0,
-    precision="auto",
-    accumulate=1,
-    temperature="learned",
-    inverse_temperature=10.0,
-    final_inverse_temperature=None,
-    largest_scale=100.0,
-)
+from mindgap.train.trainer import scale
 
 
 def rows(n=7, d=5, seed=0):
@@ -180,8 +162,8 @@ def test_an_amendment_comes_back_from_its_tensors():
 def test_batches_are_a_function_of_seed_and_step():
     first, count = np.arange(0, 50, 5), np.full(10, 5)
     partner = np.arange(10)
-    one = Batches(first, count, 4, "random", partner, 3)
-    two = Batches(first, count, 4, "random", partner, 3)
+    one = Batches(first, count, 4, "random", partner, 3, "none", 0)
+    two = Batches(first, count, 4, "random", partner, 3, "none", 0)
     forward = [one[step] for step in range(6)]
     backward = [two[step] for step in reversed(range(6))][::-1]
     for a, b in zip(forward, backward, strict=True):
@@ -190,12 +172,14 @@ def test_batches_are_a_function_of_seed_and_step():
     assert len(set(epoch.tolist())) == 8
     for items, captions, _ in forward:
         np.testing.assert_array_equal(captions // 5, items)
-    firsts, lasts = (Batches(first, count, 4, which, partner, 3)[0] for which in ("first", "last"))
+    firsts, lasts = (
+        Batches(first, count, 4, which, partner, 3, "none", 0)[0] for which in ("first", "last")
+    )
     np.testing.assert_array_equal(lasts[1] - firsts[1], 4)
     with pytest.raises(
         UserError, match="batch must be at most 10, the size of the training set, got 11"
     ):
-        Batches(first, count, 11, "first", partner, 0)
+        Batches(first, count, 11, "first", partner, 0, "none", 0)
 
 
 def test_wrong_captions_are_all_wrong_and_as_many_as_asked_for():
@@ -206,13 +190,13 @@ def test_wrong_captions_are_all_wrong_and_as_many_as_asked_for():
 
 
 def test_rates_and_scales():
-    recipe = replace(RECIPE, steps=100, learning_rate=1.0, warmup=10)
-    assert recipe.rate(0) == pytest.approx(0.1)
-    assert recipe.rate(9) == recipe.rate(10) == 1.0
-    assert recipe.rate(55) == pytest.approx(0.5)
-    assert replace(recipe, schedule="constant").rate(55) == 1.0
-    recipe = replace(RECIPE, steps=11, inverse_temperature=1.0, final_inverse_temperature=100.0)
-    assert [recipe.scale(step) for step in (0, 5, 10, 11)] == pytest.approx([1, 10, 100, 100])
+    recipe = DualRecipe(steps=100, learning_rate=1.0, warmup=10)
+    assert rate(recipe, 0) == pytest.approx(0.1)
+    assert rate(recipe, 9) == rate(recipe, 10) == 1.0
+    assert rate(recipe, 55) == pytest.approx(0.5)
+    assert rate(recipe.model_copy(update={"schedule": "constant"}), 55) == 1.0
+    recipe = DualRecipe(steps=11, inverse_temperature=1.0, final_inverse_temperature=100.0)
+    assert [scale(recipe, step) for step in (0, 5, 10, 11)] == pytest.approx([1, 10, 100, 100])
 
 
 def adam(kind, weight, gradients, recipe):
@@ -232,7 +216,9 @@ def adam(kind, weight, gradients, recipe):
 
 @pytest.mark.parametrize("kind", ["adamw", "adam_l2"])
 def test_each_optimiser_is_its_formula(kind):
-    recipe = replace(RECIPE, optimiser=kind, betas=(0.5, 0.9), epsilon=0.3, weight_decay=0.7)
+    recipe = DualRecipe(
+        optimiser=kind, betas=[0.5, 0.9], learning_rate=0.01, epsilon=0.3, weight_decay=0.7
+    )
     model, gradients = torch.nn.Linear(1, 1, bias=False), (0.2, -0.9, 0.4)
     torch.nn.init.constant_(model.weight, 3.0)
     optimiser = make_optimiser(model, recipe)
@@ -257,13 +243,13 @@ def test_flip_and_crop():
 
 def test_augmentation_draws_anew_in_each_step():
     some = np.arange(8), np.ones(8, np.int64)
-    batches = Batches(*some, 4, "first", np.arange(8), 3, "flip_crop")
-    again = Batches(*some, 4, "first", np.arange(8), 3, "flip_crop")
+    batches = Batches(*some, 4, "first", np.arange(8), 3, "flip_crop", 0)
+    again = Batches(*some, 4, "first", np.arange(8), 3, "flip_crop", 0)
     for numbers in ("pictures", "words"):
         one, same, other = (getattr(b[2], numbers) for b in (batches[5], again[5], batches[6]))
         assert (one == same).all()
         assert not (one == other).any()
-    assert Batches(*some, 4, "first", np.arange(8), 3)[5][2] is None
+    assert Batches(*some, 4, "first", np.arange(8), 3, "none", 0)[5][2] is None
 
 
 def test_crops_come_back_in_full_size():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mindgap.config.codebook import Inputs
 from mindgap.data.pairs import read_pairs
 
 
@@ -33,7 +34,7 @@ def find_examples(
 
 
 def read_media(
-    pairs: str | Path, modality: str, wanted: dict[int, list[int]], options: dict[str, Any]
+    pairs: str | Path, modality: str, wanted: dict[int, list[int]], inputs: Inputs
 ) -> dict[int, Any]:
     """Item -> its frames (F, size, size, 3), its log-mel (T, mels), or its words.
 
@@ -47,6 +48,6 @@ def read_media(
     for rows in read_pairs(pairs, [modality], rows=256):
         values = rows[modality]
         for i in items & set(range(start, start + len(values))):
-            found[i] = decode_one(modality, values[i - start].as_py(), options)
+            found[i] = decode_one(modality, values[i - start].as_py(), inputs)
         start += len(values)
     return found

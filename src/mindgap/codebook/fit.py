@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,12 @@ from mindgap.codebook.encoders import Frames
 from mindgap.codebook.model import Seen, Tokens, TwoPaths
 from mindgap.codebook.share import carry_back, gather
 from mindgap.codebook.sides import Sides, load_sides
+from mindgap.config.codebook import Arrays, CodebookRecipe
 from mindgap.embed.device import choose_device
 from mindgap.runtime.files import replacing, sha256, write_json
 from mindgap.train.batches import Batches
 from mindgap.train.job import Job
-from mindgap.train.loop import Recipe, make_optimiser, run_steps
+from mindgap.train.loop import cast, make_optimiser, run_steps
 from mindgap.train.parallel import Group
 from mindgap.train.rows import save_tensors
 from mindgap.train.state import State
@@ -26,7 +26,6 @@ from mindgap.train.state import State
 START_TOKENS = 64  # tokens per code that the k-means start looks at, if the batches have them
 
 
-@dataclass(frozen=True, kw_only=True)
 class CodebookJob(Job):
     """Training of a codebook.
 
@@ -35,34 +34,33 @@ class CodebookJob(Job):
     codes
         File for the codes of the held-out pairs at the end.
     arrays
-        Role -> modality -> file of tokens of another encoder, in place of that medium.
+        Files of tokens of another encoder, in place of that medium.
     """
 
+    options: CodebookRecipe
     codes: str
-    arrays: dict[str, dict[str, str]] = field(default_factory=dict)
+    arrays: Arrays
 
     def settled(self) -> list[Any]:
         """What decides the numbers."""
-        files = [path for one in self.arrays.values() for path in one.values()]
-        return [*super().settled(), [sha256(path) for path in files]]
+        return [*super().settled(), [sha256(path) for path in self.arrays.files()]]
 
     def train(self, state: State, group: Group) -> None:
         """Train, and leave weights, codes and held-out rows."""
         options, pairs, threads = self.options, self.pairs, self.threads
-        given, facts = self.arrays.get("train", {}), None
-        train_set = load_sides(pairs["train"], given, options, None, threads)
+        train_set = load_sides(pairs["train"], self.arrays.train, options, None, threads)
         sides = (train_set.a, train_set.b)
-        facts = {m: s.facts for m, s in zip(options["modalities"], sides, strict=True)}
-        test_set = load_sides(pairs["test"], self.arrays.get("test", {}), options, facts, threads)
-        trainer = Trainer(train_set, facts, options, choose_device(self.device), group)
-        model, recipe = trainer.model, trainer.recipe
+        facts = {m: s.facts for m, s in zip(options.modalities, sides, strict=True)}
+        test_set = load_sides(pairs["test"], self.arrays.test, options, facts, threads)
+        trainer = Trainer(train_set, facts, options, self.seed, choose_device(self.device), group)
+        model = trainer.model
 
         def look(step: int) -> dict[str, np.ndarray]:
-            return embed(model, test_set, recipe.batch, most=options["measure_items"])
+            return embed(model, test_set, options.batch, most=options.measure_items)
 
-        run_steps(model, trainer.optimiser, recipe, trainer.step, look, state, group)
+        run_steps(model, trainer.optimiser, options, trainer.step, look, state, group)
         if group.first:
-            end = embed(model, test_set, recipe.batch, shares=True)
+            end = embed(model, test_set, options.batch, shares=True)
             about = self._describe(model, facts)
             state.collect(self.rows, end, {"size": about["size"]})
             codes = {side: end[f"codes_{side}"] for side in "ab" if f"codes_{side}" in end}
@@ -70,17 +68,17 @@ class CodebookJob(Job):
             weights = {k: v.contiguous().cpu() for k, v in model.state_dict().items()}
             with replacing(self.weights) as part:
                 save_file(weights, part)
-            made = {**self.about, "facts": facts, "options": options}
+            made = {**self.about, "facts": facts, "options": self.recorded()}
             write_json(self.folder / "codebook.json", made)
 
     def _describe(self, model: TwoPaths, facts: dict[str, Any]) -> dict[str, Any]:
         """What is needed to read the codes."""
-        inputs = self.options["inputs"]
+        inputs = self.options.inputs
         return {
             "size": 0 if model.quantiser is None else len(model.quantiser.table()),
-            "modalities": self.options["modalities"],
+            "modalities": self.options.modalities,
             "shapes": {m: getattr(e, "shape", ()) for m, e in model.encoders.items()},
-            "token_s": Frames.STRIDE * inputs["hop"] / inputs["rate"],
+            "token_s": Frames.STRIDE * inputs.hop / inputs.rate,
             "kinds": {m: one["kind"] for m, one in facts.items()},
         }
 
@@ -102,23 +100,23 @@ class Trainer:
         self,
         train_set: Sides,
         facts: dict[str, Any],
-        options: dict[str, Any],
+        options: CodebookRecipe,
+        seed: int,
         device: torch.device,
         group: Group,
     ) -> None:
         self.train_set, self.options, self.device, self.group = train_set, options, device, group
-        self.recipe, seed = Recipe.of(options), options["seed"]
         self.model = TwoPaths(facts, options, seed).to(device)
-        self.optimiser = make_optimiser(self.model, self.recipe)
+        self.optimiser = make_optimiser(self.model, options)
         most = max((train_set.a, train_set.b), key=lambda side: int(side.count.max()))
-        n, size = np.arange(len(train_set)), self.recipe.batch
-        self.batches = Batches(most.first, most.count, size, options["captions"], n, seed)
+        n, size = np.arange(len(train_set)), options.batch
+        self.batches = Batches(most.first, most.count, size, options.captions, n, seed, "none", 0.0)
 
     def see(self, step: int, shares: bool) -> tuple[Tokens, Tokens, Seen]:
         """What this process made of its items, what all made of theirs, and the whole batch."""
         items, captions = self.batches[step][:2]
         own = self.group.own(len(items))
-        with self.recipe.cast(self.device):
+        with cast(self.options, self.device):
             mine = self.model.encode(self.train_set.batch(items[own], captions[own], self.device))
             every = gather(mine, self.group)
             return mine, every, self.model.join(every, shares)
@@ -126,19 +124,19 @@ class Trainer:
     def step(self, step: int) -> float:
         """Take a step and return its loss."""
         model, options = self.model, self.options
-        if model.quantiser is not None and step == options["start"]:
-            if options["initial_codes"] == "kmeans":
-                start_codes(model, lambda at: self.see(at, False)[2], step, options["codes"])
+        if model.quantiser is not None and step == options.start:
+            if options.initial_codes == "kmeans":
+                start_codes(model, lambda at: self.see(at, False)[2], step, options.codes)
             model.started.fill_(True)
-        mine, every, seen = self.see(step, bool(options["matching"]))
+        mine, every, seen = self.see(step, bool(options.matching))
         loss = model.loss(seen, self._sources(step))
         self.optimiser.zero_grad(set_to_none=True)
         if torch.isfinite(loss):
             loss.backward()
             if self.group.size > 1:
                 carry_back(mine, every, model, self.group)
-            if options["clip"]:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), options["clip"])
+            if options.clip:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
             self.optimiser.step()
             if len(seen.codes):
                 model.quantiser.update(seen.rows, seen.codes, seen.modality)
@@ -180,7 +178,7 @@ def embed(
     """
     model.eval()
     n = min(len(sides), most or len(sides))
-    device, paths = next(model.parameters()).device, model.options["paths"]
+    device, paths = next(model.parameters()).device, model.options.paths
     names = [path for path in ("continuous", "discrete") if paths in (path, "both")]
     names += ["pooled"] if model.quantiser is not None else []
     parts: dict[str, list[torch.Tensor]] = {name: [] for name in names}

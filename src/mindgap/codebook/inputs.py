@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from mindgap.config.codebook import Inputs
 from mindgap.data.medium import BadItem
 from mindgap.data.pairs import count_rows, read_column, read_pairs
 from mindgap.embed.decode import decode_frames, decode_picture, decode_sound
@@ -59,7 +60,7 @@ class Side:
 def load_side(
     pairs: str | Path,
     modality: str,
-    options: dict[str, Any],
+    inputs: Inputs,
     facts: dict[str, Any] | None,
     threads: int,
 ) -> Side:
@@ -67,16 +68,12 @@ def load_side(
 
     Parameters
     ----------
-    options
-        `size`, `frames`, `span`; `rate`, `hop`, `mels`, `seconds`, `centred` (whether to subtract
-        the mean spectrum of each sound, and with it loudness and much of the voice); `context`,
-        `words`.
     facts
         Those of the training set, which has the words, mean and deviation; None for the training
         set itself.
     """
     if modality == "text":
-        return _texts(pairs, options, facts)
+        return _texts(pairs, inputs, facts)
     values: list[np.ndarray] = []
     with (
         ThreadPoolExecutor(threads) as workers,
@@ -86,23 +83,23 @@ def load_side(
     ):
         for rows in read_pairs(pairs, ["id", modality], rows=256):
             names, data = rows["id"].to_pylist(), rows[modality].to_pylist()
-            values += workers.map(partial(_decode, pairs, modality, options), names, data)
+            values += workers.map(partial(_decode, pairs, modality, inputs), names, data)
             bar.update(len(names))
     if modality == "audio":
-        return _sounds(values, options, facts)
+        return _sounds(values, inputs, facts)
     video = modality == "video"
-    sizes = {"size": options["size"], "frames": options["frames"] if video else 1}
-    sizes["span"] = options["span"] if video else 1
+    sizes = {"size": inputs.size, "frames": inputs.frames if video else 1}
+    sizes["span"] = inputs.span if video else 1
     return Side({"pixels": np.stack(values)}, {"kind": modality, "sizes": sizes})
 
 
-def decode_one(modality: str, value: Any, options: dict[str, Any]) -> Any:
+def decode_one(modality: str, value: Any, inputs: Inputs) -> Any:
     """One medium as `load_side` sees it: pixels (F, size, size, 3), log-mel (T, mels), words."""
     if modality == "text":
         from mindgap.train.words import split_words
 
-        return split_words(value[0])[: options["context"]]
-    return _DECODE[modality](value, options)
+        return split_words(value[0])[: inputs.context]
+    return _DECODE[modality](value, inputs)
 
 
 def load_arrays(path: str | Path) -> Side:
@@ -134,9 +131,9 @@ def load_arrays(path: str | Path) -> Side:
     return Side({"rows": rows, "length": length}, {"kind": "features", "sizes": sizes})
 
 
-def _decode(pairs, modality, options, name, data):
+def _decode(pairs, modality, inputs, name, data):
     try:
-        return decode_one(modality, data, options)
+        return decode_one(modality, data, inputs)
     except BadItem as failure:
         raise UserError(f"{pairs}: item {name}: {failure}; remove it from the pairs") from failure
 
@@ -150,19 +147,19 @@ def _square(picture: Any, size: int) -> np.ndarray:
     return np.asarray(picture.convert("RGB"))
 
 
-def _picture(data: bytes, options: dict[str, Any]) -> np.ndarray:
-    return _square(decode_picture(data), options["size"])[None]
+def _picture(data: bytes, inputs: Inputs) -> np.ndarray:
+    return _square(decode_picture(data), inputs.size)[None]
 
 
-def _clip(data: bytes, options: dict[str, Any]) -> np.ndarray:
-    frames = decode_frames(data, options["frames"])
-    return np.stack([_square(frame, options["size"]) for frame in frames])
+def _clip(data: bytes, inputs: Inputs) -> np.ndarray:
+    frames = decode_frames(data, inputs.frames)
+    return np.stack([_square(frame, inputs.size) for frame in frames])
 
 
-def _sound(data: bytes, options: dict[str, Any]) -> np.ndarray:
-    samples = decode_sound(data, options["rate"])[: int(options["seconds"] * options["rate"])]
-    mel = log_mel(samples, options["rate"], options["hop"], options["mels"])
-    return mel - mel.mean(0) if options["centred"] else mel
+def _sound(data: bytes, inputs: Inputs) -> np.ndarray:
+    samples = decode_sound(data, inputs.rate)[: int(inputs.seconds * inputs.rate)]
+    mel = log_mel(samples, inputs.rate, inputs.hop, inputs.mels)
+    return mel - mel.mean(0) if inputs.centred else mel
 
 
 _DECODE = {"image": _picture, "video": _clip, "audio": _sound}
@@ -187,19 +184,19 @@ def _bank(bins: int, mels: int, rate: int) -> np.ndarray:
     return mel_filter_bank(bins, mels, 0.0, rate / 2, rate, norm=None, mel_scale="htk")
 
 
-def _sounds(values: list[np.ndarray], options: dict[str, Any], facts: dict | None) -> Side:
+def _sounds(values: list[np.ndarray], inputs: Inputs, facts: dict | None) -> Side:
     length = np.array([len(v) for v in values], np.int64)
     if facts is None:
         whole = np.concatenate(values)
         moments = {"mean": float(whole.mean()), "deviation": float(whole.std())}
-        facts = {"kind": "audio", "sizes": {"mels": options["mels"]}, **moments}
-    mel = np.zeros((len(values), int(length.max()), options["mels"]), np.float32)
+        facts = {"kind": "audio", "sizes": {"mels": inputs.mels}, **moments}
+    mel = np.zeros((len(values), int(length.max()), inputs.mels), np.float32)
     for row, value in zip(mel, values, strict=True):
         row[: len(value)] = (value - facts["mean"]) / facts["deviation"]
     return Side({"mel": mel, "length": length}, facts)
 
 
-def _texts(pairs: str | Path, options: dict[str, Any], facts: dict | None) -> Side:
+def _texts(pairs: str | Path, inputs: Inputs, facts: dict | None) -> Side:
     from mindgap.train.words import count_words, split_words
 
     captions = read_column(pairs, "text")
@@ -208,11 +205,11 @@ def _texts(pairs: str | Path, options: dict[str, Any], facts: dict | None) -> Si
         raise UserError(f"{pairs}: item {empty} has no caption; add one or remove the item")
     texts = [text for some in captions for text in some]
     if facts is None:
-        words = count_words(texts, options["words"])
-        sizes = {"vocabulary": len(words) + 2, "context": options["context"]}
+        words = count_words(texts, inputs.words)
+        sizes = {"vocabulary": len(words) + 2, "context": inputs.context}
         facts = {"kind": "text", "sizes": sizes, "words": words}
     number = {word: i + 2 for i, word in enumerate(facts["words"])}  # 0 is padding, 1 unknown
-    split = [split_words(text)[: options["context"]] for text in texts]
+    split = [split_words(text)[: inputs.context] for text in texts]
     ids = np.zeros((len(texts), max(1, max(map(len, split)))), np.int64)
     for row, words in zip(ids, split, strict=True):
         row[: len(words)] = [number.get(word, 1) for word in words]

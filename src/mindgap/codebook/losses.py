@@ -51,9 +51,9 @@ def _mixed(log_a: torch.Tensor, log_b: torch.Tensor) -> torch.Tensor:
 def code_matching(
     log_a: torch.Tensor,
     log_b: torch.Tensor,
-    form: str = "cross_entropy",
-    temperature: float = 1.0,
-    both: bool = False,
+    form: str,
+    temperature: float,
+    both: bool,
     sources: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Cross-Modal Code Matching: -1/B sum_i log [exp(S_ii) / sum_j exp(S_ij)], S = `code_scores`.

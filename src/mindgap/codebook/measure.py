@@ -32,7 +32,12 @@ def measure_pairs(x: np.ndarray, y: np.ndarray, pairs: int, seed: int) -> dict[s
 
 
 def measure_codebook(
-    path: str | Path, labels: list[str] | None, options: dict[str, Any]
+    path: str | Path,
+    labels: list[str] | None,
+    max_pairs: int,
+    sets: int,
+    set_items: int,
+    seed: int,
 ) -> dict[str, list[dict[str, Any]]]:
     """Tables of a training from its held-out rows: `trajectory`, `final` and `retrieval`.
 
@@ -40,12 +45,12 @@ def measure_codebook(
     ----------
     labels
         Class of each held-out item, or None.
-    options
-        `max_pairs` of the final separability; `sets` and `set_items` as `retrieval_rows` takes
-        them; `seed`.
+    max_pairs
+        Pairs of the final separability at most.
+    sets, set_items
+        As `retrieval_rows` takes them.
     """
-    seed, steps = options["seed"], []
-    about, rows = read_rows(path)
+    steps, (about, rows) = [], read_rows(path)
     end, size = rows[None], about["size"]
     for step in about["steps"]:
         found = measure_held(rows[step], size, LIGHT_PAIRS, seed)
@@ -55,8 +60,8 @@ def measure_codebook(
         vectors["codes"] = as_vectors(end["log_shares"])
     return {
         "trajectory": steps,
-        "final": measure_held(end, size, options["max_pairs"], seed),
-        "retrieval": retrieval_rows(vectors, labels, options["sets"], options["set_items"], seed),
+        "final": measure_held(end, size, max_pairs, seed),
+        "retrieval": retrieval_rows(vectors, labels, sets, set_items, seed),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -11,6 +10,7 @@ from mindgap.codebook.assign import assign
 from mindgap.codebook.encoders import Inputs, make_encoder
 from mindgap.codebook.losses import code_matching, mask_sources
 from mindgap.codebook.others import make_quantiser
+from mindgap.config.codebook import CodebookRecipe
 from mindgap.runtime.errors import UserError
 from mindgap.train.losses import masked_margin
 
@@ -97,44 +97,39 @@ class TwoPaths(torch.nn.Module):
     ----------
     facts
         Modality -> what its encoder is made for.
-    options
-        `width`, `layers`, `dimension` of the vectors, `code_dimension`, `paths` (continuous,
-        discrete, both), `pooling`, `token_norm`, what `make_quantiser` takes,
-        `assignment_temperature`, `form`,
-        `score_temperature`, `both_directions`, `matching` (alpha), `commitment` (beta), `margin`.
     seed
         Seed of the codes; the other weights come from torch's own generator.
     """
 
-    def __init__(self, facts: dict[str, dict], options: dict[str, Any], seed: int) -> None:
+    def __init__(self, facts: dict[str, dict], options: CodebookRecipe, seed: int) -> None:
         super().__init__()
-        self.options, width = options, options["width"]
+        self.options, width = options, options.width
         self.names = tuple(facts)
         encoders, heads = {}, {}
         for name, fact in facts.items():
-            encoders[name] = make_encoder(fact, width, options["layers"])
+            encoders[name] = make_encoder(fact, width, options.layers)
             own = {}
-            if options["paths"] != "discrete":
-                seen = 2 * width if options["pooling"] == "mean_max" else width
-                own["continuous"] = Head(seen, 2 * width, options["dimension"])
-            if options["paths"] != "continuous":
-                inner = options["code_dimension"]
+            if options.paths != "discrete":
+                seen = 2 * width if options.pooling == "mean_max" else width
+                own["continuous"] = Head(seen, 2 * width, options.dimension)
+            if options.paths != "continuous":
+                inner = options.code_dimension
                 # Batch norm gives the tokens of each modality mean 0 and variance 1 in every
                 # dimension of the space of codes. Without it the modalities settle in separate
                 # regions, too far apart for soft assignments to connect them. It also fixes the
                 # scale, and with it the sharpness of assignments.
-                plain = options["token_norm"] == "none"
+                plain = options.token_norm == "none"
                 own["code"] = torch.nn.Sequential(
                     torch.nn.LayerNorm(width),
                     torch.nn.Linear(width, inner),
                     torch.nn.Identity() if plain else torch.nn.BatchNorm1d(inner, affine=False),
                 )
-                own["discrete"] = Head(inner, 2 * width, options["dimension"])
+                own["discrete"] = Head(inner, 2 * width, options.dimension)
             heads[name] = torch.nn.ModuleDict(own)
         self.encoders, self.heads = torch.nn.ModuleDict(encoders), torch.nn.ModuleDict(heads)
         self.quantiser = None
-        if options["paths"] != "continuous":
-            self.quantiser = make_quantiser(options, len(facts), options["code_dimension"], seed)
+        if options.paths != "continuous":
+            self.quantiser = make_quantiser(options, len(facts), seed)
         self.register_buffer("started", torch.zeros((), dtype=torch.bool))
 
     def forward(self, inputs: tuple[Inputs, Inputs], shares: bool = False) -> Seen:
@@ -153,10 +148,10 @@ class TwoPaths(torch.nn.Module):
                     "inputs"
                 )
         lengths = torch.stack([mask.sum(1) for mask in masks])
-        continuous = torch.zeros(*lengths.shape, self.options["dimension"], device=lengths.device)
-        if self.options["paths"] != "discrete":
+        continuous = torch.zeros(*lengths.shape, self.options.dimension, device=lengths.device)
+        if self.options.paths != "discrete":
             heads = [self.heads[m]["continuous"] for m in self.names]
-            pooling = self.options["pooling"]
+            pooling = self.options.pooling
             pooled = [h(pool(*s, pooling)) for h, s in zip(heads, seen, strict=True)]
             continuous = torch.stack(pooled)
         rows: tuple[torch.Tensor, ...] = ()
@@ -187,7 +182,7 @@ class TwoPaths(torch.nn.Module):
             logs, codes, commitment, quantised = None, none, zero.sum(), rows
             if self.started:
                 if shares:
-                    temperature = self.options["assignment_temperature"]
+                    temperature = self.options.assignment_temperature
                     table = self.quantiser.table()
                     logs, codes = assign(placed, table, items, 2 * b, temperature)
                     logs = logs.view(2, b, -1)
@@ -223,22 +218,22 @@ class TwoPaths(torch.nn.Module):
     def loss(self, seen: Seen, sources: torch.Tensor | None) -> torch.Tensor:
         """L_MMS + alpha L_CMCM + beta commitment, the last two once the codes have started."""
         options, (x, y) = self.options, seen.final
-        total = masked_margin(mask_sources(x @ y.T, sources), options["margin"])
-        if seen.log_shares is not None and options["matching"]:
+        total = masked_margin(mask_sources(x @ y.T, sources), options.margin)
+        if seen.log_shares is not None and options.matching:
             matched = code_matching(
                 *seen.log_shares,
-                options["form"],
-                options["score_temperature"],
-                options["both_directions"],
+                options.form,
+                options.score_temperature,
+                options.both_directions,
                 sources,
             )
-            total = total + options["matching"] * matched
-        learned = options["quantiser"] == "learned"
-        weight = 1.0 if learned else options["commitment"]
+            total = total + options.matching * matched
+        learned = options.quantiser == "learned"
+        weight = 1.0 if learned else options.commitment
         return total + weight * seen.commitment if weight else total
 
 
-def pool(tokens: torch.Tensor, mask: torch.Tensor, kind: str = "mean_max") -> torch.Tensor:
+def pool(tokens: torch.Tensor, mask: torch.Tensor, kind: str) -> torch.Tensor:
     """Mean over the tokens of each item and, unless `kind` is `mean`, also the maximum.
 
     (B, L, w) and (B, L) to (B, 2w), or to (B, w) for the mean alone.

@@ -8,12 +8,13 @@ import torch
 
 from mindgap.codebook.assign import nearest_codes
 from mindgap.codebook.quantise import Codebook, Quantised, check_tokens, cluster, straight_through
+from mindgap.config.codebook import CodebookRecipe
 
 
 class LearnedCodebook(torch.nn.Module):
     """Codes trained by gradients: loss ||sg(h) - e||^2 + 1/4 ||h - sg(e)||^2 (VQ-VAE, eq. 3)."""
 
-    def __init__(self, codes: int, dimension: int, seed: int = 0) -> None:
+    def __init__(self, codes: int, dimension: int, seed: int) -> None:
         super().__init__()
         draw = torch.randn(codes, dimension, generator=torch.Generator().manual_seed(seed))
         self.vectors, self.seed = torch.nn.Parameter(draw), seed
@@ -89,22 +90,10 @@ class Fsq(torch.nn.Module):
         """Do nothing: the grid is fixed."""
 
 
-def make_quantiser(options: dict, modalities: int, dimension: int, seed: int) -> torch.nn.Module:
+def make_quantiser(options: CodebookRecipe, modalities: int, seed: int) -> torch.nn.Module:
     """The quantiser that `options` name: `ema`, `learned` or `fsq`."""
-    if options["quantiser"] == "fsq":
-        return Fsq(options["levels"], dimension)
-    if options["quantiser"] == "learned":
-        return LearnedCodebook(options["codes"], dimension, seed)
-    return Codebook(
-        options["codes"],
-        dimension,
-        modalities,
-        options["decay"],
-        options["distance"] == "cosine",
-        options["gradient"],
-        options["dead"],
-        seed=seed,
-        dead_after=options["dead_after"],
-        replacement=options["replacement"],
-        weighting=options["weighting"],
-    )
+    if options.quantiser == "fsq":
+        return Fsq(options.levels, options.code_dimension)
+    if options.quantiser == "learned":
+        return LearnedCodebook(options.codes, options.code_dimension, seed)
+    return Codebook(options, modalities, seed)

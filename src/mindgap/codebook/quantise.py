@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from mindgap.codebook.assign import nearest_codes
+from mindgap.config.codebook import CodebookRecipe
 from mindgap.runtime.errors import UserError
 
 
@@ -111,56 +112,30 @@ class Codebook(torch.nn.Module):
 
     Parameters
     ----------
-    codes, dimension
-        V and D.
+    options
+        V is `codes`, D `code_dimension` and g `decay`. A code without a token in this step is
+        replaced when N_v falls below the share `dead` of the mean N; or, with `dead_after`, after
+        so many updates without a token. A `token` of this step comes in its place, with the mean
+        count, or a copy of an active `code` (N > 1) drawn at random, with the count 1 that all
+        codes start with.
     modalities
         How many modalities share the codes.
-    decay
-        g.
-    cosine
-        Unit tokens and unit codes.
-    gradient
-        Name in `GRADIENTS`.
-    dead
-        A code without a token in this step is replaced when N_v falls below this share of the
-        mean N.
-    dead_after
-        In place of `dead`: a code is replaced after this many updates without a token.
-    replacement
-        What replaces it: a `token` of this step, with the mean count, or a copy of an active `code`
-        (N > 1) drawn at random, with the count 1 that all codes start with.
-    weighting
-        `modality`: all modalities have the same total weight. `token`: all tokens have the same
-        weight.
     """
 
-    def __init__(
-        self,
-        codes: int,
-        dimension: int,
-        modalities: int = 2,
-        decay: float = 0.99,
-        cosine: bool = False,
-        gradient: str = "straight_through",
-        dead: float = 0.03,
-        seed: int = 0,
-        dead_after: int | None = None,
-        replacement: str = "token",
-        weighting: str = "modality",
-    ) -> None:
+    def __init__(self, options: CodebookRecipe, modalities: int, seed: int) -> None:
         super().__init__()
-        self.modalities, self.decay, self.cosine = modalities, decay, cosine
-        self.gradient, self.dead, self.seed = gradient, dead, seed
-        self.dead_after, self.replacement, self.weighting = dead_after, replacement, weighting
-        draw = torch.randn(codes, dimension, generator=torch.Generator().manual_seed(seed))
-        draw = F.normalize(draw, dim=1) if cosine else draw
+        self.options, self.modalities, self.seed = options, modalities, seed
+        self.cosine = options.distance == "cosine"
+        shape = options.codes, options.code_dimension
+        draw = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+        draw = F.normalize(draw, dim=1) if self.cosine else draw
         self.register_buffer("vectors", draw)
         self.register_buffer("sums", draw.clone())
-        self.register_buffer("counts", torch.ones(codes))
+        self.register_buffer("counts", torch.ones(options.codes))
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
         self.register_buffer("replaced", torch.zeros((), dtype=torch.long))
-        if dead_after is not None:
-            self.register_buffer("misses", torch.zeros(codes, dtype=torch.long))
+        if options.dead_after is not None:
+            self.register_buffer("misses", torch.zeros(options.codes, dtype=torch.long))
 
     def table(self) -> torch.Tensor:
         """Code vectors, (V, D)."""
@@ -177,7 +152,7 @@ class Codebook(torch.nn.Module):
         codes = nearest_codes(rows.detach(), self.vectors) if codes is None else codes
         chosen = self.vectors[codes]
         loss = (rows - chosen).square().sum(1).mean()
-        return Quantised(GRADIENTS[self.gradient](rows, chosen), codes, loss)
+        return Quantised(GRADIENTS[self.options.gradient](rows, chosen), codes, loss)
 
     @torch.no_grad()
     def start(self, rows: torch.Tensor, modality: torch.Tensor, tokens: int) -> None:
@@ -208,23 +183,23 @@ class Codebook(torch.nn.Module):
         met, sums = (z.view(self.modalities, v, *z.shape[1:]) for z in (met, sums))
         totals = met.sum(1)
         weights = torch.ones_like(totals)
-        if self.weighting == "modality":
+        if self.options.weighting == "modality":
             weights = totals.sum() / (totals.clamp(min=1) * (totals > 0).sum())
-        self.counts.lerp_((weights[:, None] * met).sum(0), 1 - self.decay)
-        self.sums.lerp_((weights[:, None, None] * sums).sum(0), 1 - self.decay)
+        self.counts.lerp_((weights[:, None] * met).sum(0), 1 - self.options.decay)
+        self.sums.lerp_((weights[:, None, None] * sums).sum(0), 1 - self.options.decay)
         alive = self.counts > 1e-20
         moved = self.sums / self.counts.clamp(min=1e-20)[:, None]
         moved = F.normalize(moved, dim=1) if self.cosine else moved
         self.vectors.copy_(torch.where(alive[:, None], moved, self.vectors))
         self.updates += 1
         idle = met.sum(0) == 0
-        if self.dead_after is None:
-            lost = (self.counts < self.dead * self.counts.sum() / v) & idle
+        if self.options.dead_after is None:
+            lost = (self.counts < self.options.dead * self.counts.sum() / v) & idle
         else:
             self.misses.copy_(torch.where(idle, self.misses + 1, 0))
-            lost = self.misses >= self.dead_after
+            lost = self.misses >= self.options.dead_after
         if lost.any():
-            if self.replacement == "code":
+            if self.options.replacement == "code":
                 self._copy(lost, ~idle)
             else:
                 self._replace(lost.nonzero()[:, 0], rows, modality)
@@ -248,7 +223,7 @@ class Codebook(torch.nn.Module):
         self.counts[lost] = count
         self.sums[lost] = vectors * self.counts[lost, None]
         self.replaced += len(lost)
-        if self.dead_after is not None:
+        if self.options.dead_after is not None:
             self.misses[lost] = 0
 
     def _replace(self, lost: torch.Tensor, rows: torch.Tensor, modality: torch.Tensor) -> None:

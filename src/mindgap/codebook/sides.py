@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mindgap.codebook.inputs import Side, load_arrays, load_side
+from mindgap.config.codebook import CodebookRecipe
 from mindgap.data.pairs import read_column
 from mindgap.runtime.errors import UserError
 
@@ -35,7 +36,7 @@ class Sides:
 def load_sides(
     pairs: str,
     arrays: dict[str, str],
-    options: dict[str, Any],
+    options: CodebookRecipe,
     facts: dict[str, Any] | None,
     threads: int,
 ) -> Sides:
@@ -49,23 +50,23 @@ def load_sides(
         Those of the training set; None for the training set itself.
     """
     sides = []
-    for modality in options["modalities"]:
+    for modality in options.modalities:
         if modality in arrays:
             sides.append(load_arrays(arrays[modality]))
         else:
             known = facts and facts[modality]
-            sides.append(load_side(pairs, modality, options["inputs"], known, threads))
+            sides.append(load_side(pairs, modality, options.inputs, known, threads))
     if len(sides[0]) != len(sides[1]):
-        one, other = options["modalities"]
+        one, other = options.modalities
         raise UserError(
             f"{pairs}: {len(sides[0])} items of {one} but {len(sides[1])} of {other}; the rows of "
             "an array must be those of the pairs, one per item"
         )
-    if options["captions"] == "last":
+    if options.captions == "last":
         for side in sides:
             side.first, side.count = side.first + side.count - 1, np.ones_like(side.count)
     sources = None
-    if options["sources"]:
-        names = [str(name) for name in read_column(pairs, options["sources"])]
+    if options.sources:
+        names = [str(name) for name in read_column(pairs, options.sources)]
         sources = np.unique(names, return_inverse=True)[1]
     return Sides(*sides, sources)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from mindgap.config.base import Options
 from mindgap.config.cone import Initialisations
 from mindgap.config.problems import nearest
 from mindgap.config.root import Config
@@ -12,29 +13,6 @@ from mindgap.data.definitions import modalities
 from mindgap.data.sources import named_checkpoints
 
 _INITIALISATIONS = "initialisations"
-#: Options that concern the embeddings, and those that concern what is measured on them.
-EMBEDDING = [
-    "seeds",
-    "items",
-    "noise_items",
-    "noise_seed",
-    "drawings",
-    "few",
-    "mlp",
-    "batch_size",
-    "trained",
-]
-MEASURING = [
-    "bins",
-    "sizes",
-    "datasets",
-    "drawings",
-    "neighbour_rows",
-    "points",
-    "methods",
-    "neighbours",
-    "min_dist",
-]
 
 
 def initialisations(config: Config) -> Initialisations | None:
@@ -43,10 +21,13 @@ def initialisations(config: Config) -> Initialisations | None:
     return config.cone.initialisations if chosen else None
 
 
-def some_options(config: Config, keys: list[str]) -> dict[str, Any]:
-    """The options that concern one rule, so that a change of others does not re-run it."""
+def some_options(config: Config, kind: type[Options]) -> dict[str, Any]:
+    """The options that concern one rule, so that a change of others does not re-run it.
+
+    Another architecture, which is a job of its own, re-runs none of the others.
+    """
     options = initialisations(config)
-    return options.model_dump(include=set(keys)) if options else {}
+    return options.model_dump(include={*kind.model_fields} - {"models"}) if options else {}
 
 
 def towers(config: Config) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mindgap.cone.store import Clouds, as_built
+from mindgap.config.cone import CloudMeasures
 from mindgap.gap.cosines import mean_cosine, unit_rows
 
 
@@ -88,7 +89,7 @@ def name_members(x: np.ndarray, member: np.ndarray, most: int, seed: int) -> tup
 
 
 def separation_tables(
-    clouds: Clouds, key: dict, options: dict, seed: int
+    clouds: Clouds, key: dict, options: CloudMeasures, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Numbers, singular values (50 at most) and two-dimensional points of every set of inputs.
 
@@ -101,13 +102,13 @@ def separation_tables(
         if not 1 < most == len(stack):
             continue
         name = {**key, "inputs": cloud.label, "modality": cloud.modality}
-        rows.append({**name, **separation_row(stack, options["neighbour_rows"], seed)})
+        rows.append({**name, **separation_row(stack, options.neighbour_rows, seed)})
         x = np.concatenate([unit_rows(r) for r in stack])
         values = singular_values(x - x.mean(axis=0))[:50]
         spectra.append(
             pd.DataFrame({**name, "rank": np.arange(1, len(values) + 1), "value": values})
         )
-        for method in options["methods"]:
+        for method in options.methods:
             points.append(_points(stack, method, options, seed).assign(**name, method=method))
     return tuple(
         pd.concat(t, ignore_index=True) if t else pd.DataFrame()
@@ -115,11 +116,11 @@ def separation_tables(
     )
 
 
-def _points(stack: np.ndarray, method: str, options: dict, seed: int) -> pd.DataFrame:
+def _points(stack: np.ndarray, method: str, options: CloudMeasures, seed: int) -> pd.DataFrame:
     from mindgap.gap.projection import project_umap
 
     members, n, _ = stack.shape
-    items = np.arange(min(n, max(2, options["points"] // members)))
+    items = np.arange(min(n, max(2, options.points // members)))
     x = np.concatenate([unit_rows(rows[items]) for rows in stack])
     if method == "pca":
         centred = x - x.mean(axis=0)
@@ -127,6 +128,6 @@ def _points(stack: np.ndarray, method: str, options: dict, seed: int) -> pd.Data
         flat = centred @ vectors[:, :-3:-1]
         flat *= np.where(np.abs(flat).max(axis=0) == flat.max(axis=0), 1.0, -1.0)  # sign is free
     else:
-        flat = project_umap(x, options["neighbours"], options["min_dist"], seed)
+        flat = project_umap(x, options.neighbours, options.min_dist, seed)
     member, item = np.divmod(np.arange(len(x)), len(items))
     return pd.DataFrame({"member": member, "item": item, "x": flat[:, 0], "y": flat[:, 1]})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ from tqdm import tqdm
 from mindgap.cone.kernels import depth_curve
 from mindgap.cone.layers import Network, member_seeds, networks_by_width, trace_depth
 from mindgap.cone.published import depth_table
+from mindgap.config.cone import Depth
 
 
 @dataclass(frozen=True)
@@ -24,33 +24,16 @@ class Study:
     inputs: int
 
 
-def depth_studies(options: dict[str, Any]) -> list[Study]:
+def depth_studies(options: Depth) -> list[Study]:
     """Studies of a configuration block `cone.depth`."""
-    width, blocks, widths = options["width"], options["blocks"], options["widths"]
-    activations, biases = options["activations"], options["biases"]
+    width, blocks, widths = options.width, options.blocks, options.widths
+    plain = [Network(a, b, "plain", width) for a in options.activations for b in options.biases]
+    built = [Network(a, "normal", k, width) for a in blocks.activations for k in blocks.kinds]
+    wide = [Network(widths.activation, "normal", "plain", w) for w in widths.widths]
     return [
-        Study(
-            "activations",
-            [Network(a, b, "plain", width) for a in activations for b in biases],
-            options["seeds"],
-            options["inputs"],
-        ),
-        Study(
-            "blocks",
-            [
-                Network(a, "normal", k, width)
-                for a in blocks["activations"]
-                for k in blocks["kinds"]
-            ],
-            blocks["seeds"],
-            options["inputs"],
-        ),
-        Study(
-            "widths",
-            [Network(widths["activation"], "normal", "plain", w) for w in widths["widths"]],
-            widths["seeds"],
-            widths["inputs"],
-        ),
+        Study("activations", plain, options.seeds, options.inputs),
+        Study("blocks", built, blocks.seeds, options.inputs),
+        Study("widths", wide, widths.seeds, widths.inputs),
     ]
 
 

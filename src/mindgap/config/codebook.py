@@ -14,7 +14,7 @@ from mindgap.config.base import (
     distinct,
     some,
 )
-from mindgap.config.train import Betas, Rate
+from mindgap.config.train import Batch, Rate, Recipe, SaveEvery, Steps, WeightDecay
 
 Pair = distinct(Modality, min_length=2, max_length=2)
 Variants = some(str)
@@ -30,13 +30,17 @@ class Inputs(Options):
     hop: int = Field(200, ge=1, description="Samples between log-mel frames.")
     mels: int = Field(40, ge=4, description="Mel bands.")
     seconds: Number = Field(1.0, gt=0, description="Longest sound; the rest is cut off.")
-    centred: bool = Field(False, description="Whether each sound's mean spectrum is subtracted.")
+    centred: bool = Field(
+        False,
+        description="Whether each sound's mean spectrum is subtracted, and with it loudness and "
+        "much of the voice.",
+    )
     context: int = Field(48, ge=1, description="Words of a text at most.")
     words: int = Field(10000, ge=1, description="Words of the vocabulary at most.")
 
 
-class CodebookOptions(Options):
-    """How a codebook is trained."""
+class TwoPathOptions(Options):
+    """What a codebook is trained on, its two paths and its loss."""
 
     modalities: Pair = Field(
         ["video", "audio"], description="image, video, audio or text; with `arrays` any name."
@@ -49,9 +53,6 @@ class CodebookOptions(Options):
         None,
         description="Column of the pairs whose equal values are not counted as wrong answers to "
         "each other.",
-    )
-    classes: bool = Field(
-        False, description="Whether retrieval is measured by class, too (column label)."
     )
     width: int = Field(64, ge=4, multiple_of=2, description="Width of tokens.")
     layers: int = Field(1, ge=0, description="Layers of each encoder above its first.")
@@ -117,27 +118,26 @@ class CodebookOptions(Options):
     )
     commitment: Number = Field(0.25, ge=0, description="beta, weight of the commitment loss.")
     margin: Number = Field(0.001, ge=0, description="M of masked margin softmax.")
-    steps: int = Field(400, ge=1, description="Training steps.")
-    batch: int = Field(128, ge=1, description="Pairs in a step.")
-    processes: int = Field(1, ge=1, description="torchrun processes that share a batch.")
-    optimiser: Literal["adamw", "adam_l2"] = Field("adamw", description="Optimiser.")
-    learning_rate: Number = Field(0.002, gt=0, description="Largest learning rate.")
-    weight_decay: Number = Field(0.01, ge=0, description="Weight decay.")
-    betas: Betas = Field([0.9, 0.98], description="Decay rates of the optimiser's moments.")
-    epsilon: Number = Field(1e-6, gt=0, description="Epsilon of the optimiser.")
-    schedule: Literal["cosine", "constant"] = Field(
-        "cosine", description="Learning rate after the warm-up."
-    )
-    warmup: int = Field(20, ge=0, description="Steps of linear growth of the learning rate.")
+    steps: Steps = 400
+    batch: Batch = 128
+
+
+class CodebookRecipe(Recipe, TwoPathOptions):
+    """Everything that decides the numbers of a codebook, but for its seed."""
+
+    weight_decay: WeightDecay = 0.01
     clip: Number = Field(1.0, ge=0, description="Largest norm of the gradient; 0 for no bound.")
-    precision: Literal["auto", "float32"] = Field(
-        "auto", description="What the encoders compute in: auto is bfloat16 on a CUDA device."
-    )
-    save_every: Number = Field(
-        30, ge=0, description="Seconds between the states that a restart goes on from."
-    )
     measure_items: int = Field(
         500, ge=20, description="Held-out items that the steps are measured on."
+    )
+
+
+class CodebookOptions(CodebookRecipe):
+    """How a codebook is trained, measured and read."""
+
+    save_every: SaveEvery
+    classes: bool = Field(
+        False, description="Whether retrieval is measured by class, too (column label)."
     )
     max_pairs: int = Field(1000, ge=20, description="Pairs of the final separability at most.")
     sets: int = Field(
@@ -160,6 +160,10 @@ class Arrays(Options):
 
     train: dict[str, FilePath] = Field({}, description="Modality -> file, of the training set.")
     test: dict[str, FilePath] = Field({}, description="Modality -> file, of the held-out set.")
+
+    def files(self) -> list[str]:
+        """All files, of both sets."""
+        return [*self.train.values(), *self.test.values()]
 
 
 class CodebookTask(CodebookOptions):

@@ -30,8 +30,8 @@ class TrainedTower(Options):
     revision: str | None = Field(None, description="Revision on the hub.")
 
 
-class Initialisations(Options):
-    """Many random initialisations of one architecture on the same inputs (Fig. 2a, 2c)."""
+class Towers(Options):
+    """Towers, and the inputs that they embed."""
 
     models: some(Literal["resnet-18", "resnet-tiny", "vit-b-32", "vit-b-16", "tiny"]) = Field(
         ["resnet-18", "vit-b-32"], description="Architectures."
@@ -40,7 +40,6 @@ class Initialisations(Options):
     noise_items: int = Field(16, ge=2, description="Noise inputs; the paper has 5000.")
     noise_seed: Seed = Field(42, description="Seed of the noise inputs.")
     items: int = Field(16, ge=2, description="Items of each data set; the paper has 5000.")
-    datasets: Names = Field([], description="Data sets of pictures with captions, by name.")
     drawings: dict[str, str] = Field(
         {},
         description="A set of `datasets` and the set that draws the same items another way, item "
@@ -52,11 +51,18 @@ class Initialisations(Options):
         description="Initialisations that also see second drawings, drawn captions and no "
         "normalisation.",
     )
+    mlp: Mlp = Field(default_factory=Mlp, description="A random ReLU network on rows of noise.")
+    batch_size: int = Field(16, ge=1, description="Inputs of one forward pass.")
+    trained: dict[Name, TrainedTower] = Field({}, description="Trained weights, by name.")
+
+
+class CloudMeasures(Options):
+    """What is measured on the embeddings of towers."""
+
+    datasets: Names = Field([], description="Data sets of pictures with captions, by name.")
     sizes: distinct(Annotated[int, _TWO]) = Field(
         [64, 128, 256, 512, 1024], description="Embedding sizes of fresh projections."
     )
-    mlp: Mlp = Field(default_factory=Mlp, description="A random ReLU network on rows of noise.")
-    batch_size: int = Field(16, ge=1, description="Inputs of one forward pass.")
     bins: int = Field(400, ge=10, description="Bins of the cosine histograms between -1 and 1.")
     neighbour_rows: int = Field(
         5000, ge=10, description="Rows of the nearest-neighbour vote at most."
@@ -67,7 +73,10 @@ class Initialisations(Options):
     )
     neighbours: int = Field(15, ge=2, description="UMAP's n_neighbors.")
     min_dist: Number = Field(0.1, ge=0, le=1, description="UMAP's min_dist.")
-    trained: dict[Name, TrainedTower] = Field({}, description="Trained weights, by name.")
+
+
+class Initialisations(CloudMeasures, Towers):
+    """Many random initialisations of one architecture on the same inputs (Fig. 2a, 2c)."""
 
 
 class Blocks(Options):

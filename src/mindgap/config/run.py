@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from mindgap.codebook.plan import Training as Codebook
-from mindgap.codebook.plan import expand_codebooks, figures_of
+from mindgap.codebook.plan import CodebookTraining, expand_codebooks, figures_of
 from mindgap.cone.plan import checkpoints, cone_datasets, cone_figures, cone_problems, towers
 from mindgap.config import paths
 from mindgap.config.expand import Model, expand_models
@@ -41,7 +40,7 @@ class Run:
     options: dict[str, Any] = field(hash=False)
     models: dict[str, Model] = field(hash=False)
     trainings: dict[str, Training] = field(hash=False)
-    codebooks: dict[str, Codebook] = field(hash=False)
+    codebooks: dict[str, CodebookTraining] = field(hash=False)
     downstream: Plan = field(hash=False)
 
     @classmethod

@@ -8,6 +8,16 @@ from mindgap.config.base import Name, Number, Options, Scale, Seeds, number, som
 
 Rate = number(ge=0, lt=1)
 Betas = Annotated[list[Rate], Field(min_length=2, max_length=2)]
+Steps = Annotated[int, Field(ge=1, description="Training steps.")]
+Batch = Annotated[
+    int,
+    Field(ge=1, description="Pairs in a step; the last, incomplete batch of an epoch is dropped."),
+]
+WeightDecay = Annotated[number(ge=0), Field(description="Weight decay of every parameter.")]
+SaveEvery = Annotated[
+    number(ge=0),
+    Field(default=30, description="Seconds between the states that a restart goes on from."),
+]
 
 
 class SmallClip(Options):
@@ -23,8 +33,28 @@ class SmallClip(Options):
     words: int = Field(10000, ge=1, description="Words of the vocabulary at most.")
 
 
-class TrainingOptions(Options):
-    """How a model is trained."""
+class Recipe(Options):
+    """How a model is optimised; each kind of model has its own `steps` and `batch` beside it."""
+
+    processes: int = Field(1, ge=1, description="torchrun processes that share a batch.")
+    optimiser: Literal["adamw", "adam_l2"] = Field(
+        "adamw", description="adam_l2, as published, adds the weight decay to the gradient."
+    )
+    learning_rate: Number = Field(0.002, gt=0, description="Largest learning rate.")
+    weight_decay: WeightDecay
+    betas: Betas = Field([0.9, 0.98], description="Decay rates of the optimiser's moments.")
+    epsilon: Number = Field(1e-6, gt=0, description="Epsilon of the optimiser.")
+    schedule: Literal["cosine", "constant"] = Field(
+        "cosine", description="Learning rate after the warm-up."
+    )
+    warmup: int = Field(20, ge=0, description="Steps of linear growth of the learning rate.")
+    precision: Literal["auto", "float32"] = Field(
+        "auto", description="What the encoders compute in: auto is bfloat16 on a CUDA device."
+    )
+
+
+class DualOptions(Options):
+    """What a dual encoder is trained on, and by which loss."""
 
     model: str = Field("small", description="Sizes of the model, by their name in train.models.")
     train: str | None = Field(None, description="Data set to train on.")
@@ -60,33 +90,24 @@ class TrainingOptions(Options):
     amend: Literal["none", "procrustes", "centre"] = Field(
         "none", description="Map of the untrained model's rows, fitted once and then frozen."
     )
-    steps: int = Field(300, ge=1, description="Training steps.")
-    batch: int = Field(
-        256, ge=2, description="Pairs in a step; the last, incomplete batch of an epoch is dropped."
-    )
+    steps: Steps = 300
+    batch: Annotated[Batch, Field(ge=2)] = 256
     accumulate: int = Field(
         1, ge=1, description="Pieces of a batch; the loss is that of the whole batch all the same."
     )
-    processes: int = Field(1, ge=1, description="torchrun processes that share a batch.")
-    optimiser: Literal["adamw", "adam_l2"] = Field(
-        "adamw", description="adam_l2, as published, adds the weight decay to the gradient."
-    )
-    learning_rate: Number = Field(0.002, gt=0, description="Largest learning rate.")
-    weight_decay: Number = Field(
-        0.1, ge=0, description="Weight decay of every parameter, as published."
-    )
-    betas: Betas = Field([0.9, 0.98], description="Decay rates of the optimiser's moments.")
-    epsilon: Number = Field(1e-6, gt=0, description="Epsilon of the optimiser.")
-    schedule: Literal["cosine", "constant"] = Field(
-        "cosine", description="Learning rate after the warm-up."
-    )
-    warmup: int = Field(20, ge=0, description="Steps of linear growth of the learning rate.")
-    precision: Literal["auto", "float32"] = Field(
-        "auto", description="What the towers compute in: auto is bfloat16 on a CUDA device."
-    )
-    save_every: Number = Field(
-        30, ge=0, description="Seconds between the states that a restart goes on from."
-    )
+
+
+# Fields stand in the order of the bases, the last one first.
+class DualRecipe(Recipe, DualOptions):
+    """Everything that decides the numbers of a dual encoder, but for its seed."""
+
+    weight_decay: WeightDecay = 0.1
+
+
+class TrainingOptions(DualRecipe):
+    """How a model is trained and measured."""
+
+    save_every: SaveEvery
     bootstrap: int = Field(
         1000,
         ge=100,

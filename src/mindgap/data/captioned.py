@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mindgap.config.datasets import Mscoco, MsrVtt, Published
 from mindgap.data.items import Item
 from mindgap.data.medium import BadItem, Limits
 from mindgap.data.store import MediaStore
@@ -42,7 +43,7 @@ def read_json(path: str, member: str) -> Any:
 
 
 def mscoco(
-    options: dict[str, Any], files: dict[str, str], limits: Limits, prompts: None = None
+    options: Mscoco, files: dict[str, str], limits: Limits, prompts: None = None
 ) -> tuple[int, Iterator[Item]]:
     """MSCOCO 2017, all captions of a picture in the order of the annotation file.
 
@@ -50,7 +51,7 @@ def mscoco(
     `order: annotations` that in which the annotation file first names them, as in the published
     code of Fig. 1 and Table 1.
     """
-    split = options["split"]
+    split = options.split
     notes = read_json(files["captions"], f"captions_{split}2017.json")
     try:
         names = {image["id"]: image["file_name"] for image in notes["images"]}
@@ -59,7 +60,7 @@ def mscoco(
             captions.setdefault(note["image_id"], []).append((note["caption"] or "").strip())
     except (KeyError, TypeError, AttributeError) as error:
         raise _strange(files["captions"], "images and annotations", error) from error
-    order = sorted(names) if options["order"] == "id" else list(captions)
+    order = sorted(names) if options.order == "id" else list(captions)
     store = MediaStore(files["pictures"], limits)
     wanted = {names.get(number, f"{number:012d}.jpg"): number for number in order}
 
@@ -71,25 +72,25 @@ def mscoco(
 
 
 def flickr8k(
-    options: dict[str, Any], files: dict[str, str], limits: Limits, prompts: None = None
+    options: Published, files: dict[str, str], limits: Limits, prompts: None = None
 ) -> tuple[int, Iterator[Item]]:
     """Flickr8k (Hodosh et al. 2013): five captions a picture, and its own three splits."""
     captions = _tokens(files["captions"], "Flickr8k.token.txt")
-    if options["split"] != "all":
-        name = {"train": "train", "val": "dev", "test": "test"}[options["split"]]
+    if options.split != "all":
+        name = {"train": "train", "val": "dev", "test": "test"}[options.split]
         text = _decode(files["captions"], f"Flickr_8k.{name}Images.txt")
         captions = {line: captions.get(line, []) for line in text.split()}
     return _captioned(files["pictures"], limits, captions)
 
 
 def flickr30k(
-    options: dict[str, Any], files: dict[str, str], limits: Limits, prompts: None = None
+    options: Published, files: dict[str, str], limits: Limits, prompts: None = None
 ) -> tuple[int, Iterator[Item]]:
     """Flickr30k (Young et al. 2014): five captions a picture, Karpathy's splits."""
     captions = _tokens(files["captions"], "results_20130124.token")
-    if options["split"] != "all":
+    if options.split != "all":
         splits = read_json(files["splits"], "dataset_flickr30k.json")["images"]
-        names = [image["filename"] for image in splits if image["split"] == options["split"]]
+        names = [image["filename"] for image in splits if image["split"] == options.split]
         captions = {name: captions.get(name, []) for name in names}
     return _captioned(files["pictures"], limits, captions)
 
@@ -129,7 +130,7 @@ def _captioned(
 
 
 def msr_vtt(
-    options: dict[str, Any], files: dict[str, str], limits: Limits, prompts: None = None
+    options: MsrVtt, files: dict[str, str], limits: Limits, prompts: None = None
 ) -> tuple[int, Iterator[Item]]:
     """MSR-VTT (Xu et al. 2016): clips with twenty captions.
 
@@ -137,7 +138,7 @@ def msr_vtt(
     measured on. With `joined`, the captions of a clip become one text, put together with ". ", as
     in the published code of Fig. 1.
     """
-    split = options["split"]
+    split = options.split
     if split == "test_1ka":
         text = _decode(files["captions"], "MSRVTT_JSFUSION_test.csv")
         rows = read_records(files["captions"], ("video_id", "sentence"), text)
@@ -152,7 +153,7 @@ def msr_vtt(
                     captions[sentence["video_id"]].append((sentence["caption"] or "").strip())
         except (KeyError, TypeError) as error:
             raise _strange(files["captions"], "videos and sentences", error) from error
-    if options["joined"]:
+    if options.joined:
         captions = {name: [". ".join(texts)] for name, texts in captions.items()}
     store = MediaStore(files["clips"], limits)
 
@@ -165,11 +166,11 @@ def msr_vtt(
 
 
 def hateful_memes(
-    options: dict[str, Any], files: dict[str, str], limits: Limits, prompts: dict[str, Any]
+    options: Published, files: dict[str, str], limits: Limits, prompts: dict[str, Any]
 ) -> tuple[int, Iterator[Item]]:
     """Hateful Memes (Kiela et al. 2020): the text on a meme is its caption."""
     classes = list(prompts["classes"])
-    text = _decode(files["archive"], f"{options['split']}.jsonl")
+    text = _decode(files["archive"], f"{options.split}.jsonl")
     try:
         lines = [json.loads(line) for line in text.split("\n") if line.strip()]
         rows = {row["img"]: row for row in lines}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from mindgap.config.datasets import Folder
 from mindgap.data.items import Item
 from mindgap.data.medium import Limits, plain_name
 from mindgap.data.store import MediaStore
@@ -62,7 +62,7 @@ def read_table(path: str | Path, columns: dict[str, str | None]) -> dict[str, _I
 
 
 def folder(
-    options: dict[str, Any], files: dict[str, str], limits: Limits, prompts: None = None
+    options: Folder, files: dict[str, str], limits: Limits, prompts: None = None
 ) -> tuple[int, Iterator[Item]]:
     """Items of a folder or archive, in the order of its table (of a tar: its own).
 
@@ -70,7 +70,7 @@ def folder(
     the table does not name fail too; they come last, and where `items` takes a part of the set they
     do not count.
     """
-    columns = options["columns"]
+    columns = options.columns.model_dump()
     store, table = MediaStore(files["media"], limits), read_table(files["table"], columns)
 
     def items() -> Iterator[Item]:
@@ -78,7 +78,7 @@ def folder(
             row = table[name]
             more = {key: getattr(row, key) for key in ("label", "group") if columns[key]}
             captions = row.captions if columns["text"] else None
-            yield Item(name, {options["modality"]: medium}, captions, more)
+            yield Item(name, {options.modality: medium}, captions, more)
         named = {full for name in table for full in store.find(name)}
         for name in store.names():
             if name not in named and not _is_table(files["table"], store.path / name):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mindgap.config.datasets import Huggingface
 from mindgap.data.items import Item
 from mindgap.data.medium import BadItem, Limits, Medium, check_size, missing
 from mindgap.runtime.errors import UserError
@@ -75,17 +76,18 @@ def _download(name: str, revision: str, target: Path, patterns: list[str] | None
 
 
 def huggingface(
-    options: dict[str, Any], files: dict[str, str], limits: Limits, prompts: None = None
+    options: Huggingface, files: dict[str, str], limits: Limits, prompts: None = None
 ) -> tuple[int | None, Iterator[Item]]:
     """Items of a fetched data set, streamed from its own files; nothing is converted or cached."""
-    fields = {k: v for k, v in (options["fields"] or FIELDS).items() if v is not None}
+    fields = options.fields.model_dump() if options.fields else FIELDS
+    fields = {k: v for k, v in fields.items() if v is not None}
     place = Path(files["snapshot"])
     folder = place if place.is_dir() else place.with_suffix("")
-    rows, features = _open(folder, options["config"], options["split"])
+    rows, features = _open(folder, options.config, options.split)
     _check_columns(folder, fields, features)
     rows = _undecoded(rows, fields).select_columns(list(dict.fromkeys(fields.values())))
     info = getattr(rows.info, "splits", None) or {}
-    count = getattr(info.get(options["split"]), "num_examples", None)
+    count = getattr(info.get(options.split), "num_examples", None)
     return count, _items(rows, folder, fields, features, limits)
 
 

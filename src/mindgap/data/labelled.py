@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image
 
+from mindgap.config.datasets import Fairface, Labelled
 from mindgap.data.captioned import read_member
 from mindgap.data.items import Item
 from mindgap.data.medium import Limits, Medium, held, hidden
@@ -52,21 +53,21 @@ def _named(
     return Item(name, {"image": medium}, [caption], {"label": label, **more})
 
 
-def cifar10(options: dict, files: dict, limits: Limits, prompts: dict) -> Read:
+def cifar10(options: Labelled, files: dict, limits: Limits, prompts: dict) -> Read:
     """CIFAR-10, binary version: records of one label byte and 3 x 32 x 32 pixels."""
     return _cifar(options, files, prompts, 1, 0, {"train": "data_batch_", "test": "test_batch"})
 
 
-def cifar100(options: dict, files: dict, limits: Limits, prompts: dict) -> Read:
+def cifar100(options: Labelled, files: dict, limits: Limits, prompts: dict) -> Read:
     """CIFAR-100, binary version: records of a coarse and a fine label byte and the pixels."""
     return _cifar(options, files, prompts, 2, 1, {"train": "train.bin", "test": "test.bin"})
 
 
 def _cifar(
-    options: dict, files: dict, prompts: dict, labels: int, place: int, names: dict[str, str]
+    options: Labelled, files: dict, prompts: dict, labels: int, place: int, names: dict[str, str]
 ) -> Read:
     size = labels + 3072
-    split = options["split"]
+    split = options.split
     wanted = list(names.values()) if split == "all" else [names[split]]
     total = sum(length // size for _, length, _ in _records(files["archive"], wanted))
 
@@ -107,7 +108,7 @@ def _records(path: str, wanted: list[str]) -> Iterator[tuple[str, int, IO[bytes]
             yield PurePosixPath(info.name).name, info.size, archive.extractfile(info)
 
 
-def svhn(options: dict, files: dict, limits: Limits, prompts: dict) -> Read:
+def svhn(options: Labelled, files: dict, limits: Limits, prompts: dict) -> Read:
     """SVHN, cropped digits: a MATLAB file of X (32, 32, 3, n) and y (n, 1), where 10 is a zero.
 
     The array is held as a whole, as MATLAB's format has it: 80 MB for `test`, 1.6 GB for `extra`.
@@ -124,7 +125,7 @@ def svhn(options: dict, files: dict, limits: Limits, prompts: dict) -> Read:
         for row, label in enumerate(labels):
             medium = held(encode_png(np.ascontiguousarray(pictures[..., row])))
             number = 0 if label == 10 else int(label)
-            yield _labelled(f"{options['split']}/{row:06d}", medium, number, prompts)
+            yield _labelled(f"{options.split}/{row:06d}", medium, number, prompts)
 
     return len(labels), items()
 
@@ -165,19 +166,19 @@ def mnist_arrays(files: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
     return pictures, labels
 
 
-def mnist(options: dict, files: dict, limits: Limits, prompts: dict) -> Read:
+def mnist(options: Labelled, files: dict, limits: Limits, prompts: dict) -> Read:
     """MNIST: idx files of 28 x 28 grey pictures and their digits."""
     pictures, labels = mnist_arrays(files)
 
     def items() -> Iterator[Item]:
         for row, label in enumerate(labels):
             medium = held(encode_png(pictures[row]))
-            yield _labelled(f"{options['split']}/{row:05d}", medium, int(label), prompts)
+            yield _labelled(f"{options.split}/{row:05d}", medium, int(label), prompts)
 
     return len(labels), items()
 
 
-def eurosat(options: dict, files: dict, limits: Limits, prompts: dict) -> Read:
+def eurosat(options: Labelled, files: dict, limits: Limits, prompts: dict) -> Read:
     """EuroSAT, RGB: one folder a class, for example 2750/AnnualCrop/AnnualCrop_1.jpg."""
     return _by_folder(files["pictures"], limits, prompts, lambda name: (name, None))
 
@@ -204,7 +205,7 @@ def _by_folder(
     return len(names), items()
 
 
-def imagenet(options: dict, files: dict, limits: Limits, prompts: dict) -> Read:
+def imagenet(options: Labelled, files: dict, limits: Limits, prompts: dict) -> Read:
     """ImageNet 2012 validation: one tar of pictures, and the development kit with their classes.
 
     A class is called by the first word of its synset; another name (CLIP's authors mended many)
@@ -235,7 +236,7 @@ def imagenet(options: dict, files: dict, limits: Limits, prompts: dict) -> Read:
     return len(wanted), items()
 
 
-def fairface(options: dict, files: dict, limits: Limits, prompts: dict) -> Read:
+def fairface(options: Fairface, files: dict, limits: Limits, prompts: dict) -> Read:
     """FairFace (Karkkainen and Joo 2021): label = race and gender, group = race."""
     table = read_records(files["labels"], ("file", "race", "gender"))
     rows = {row["file"]: row for row in table}

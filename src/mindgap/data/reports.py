@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from mindgap.config.datasets import Published, Uniprot
 from mindgap.data.items import Item
 from mindgap.data.medium import BadItem, Limits
 from mindgap.data.store import MediaStore
@@ -18,7 +18,7 @@ _HEADING = re.compile(r"^\s*([A-Z][A-Z /&]{3,}):", re.MULTILINE)
 
 
 def uniprot(
-    options: dict[str, Any], files: dict[str, str], limits: Limits, prompts: None = None
+    options: Uniprot, files: dict[str, str], limits: Limits, prompts: None = None
 ) -> tuple[int, Iterator[Item]]:
     """Descriptions and amino-acid sequences of UniProt entries, as published with CLASP.
 
@@ -26,15 +26,15 @@ def uniprot(
     lines are cut as the published code cuts them: at every comma, quoted or not, and without the
     last residue. `window` takes that many characters of each from a random place (100 in Fig. 1).
     """
-    if options["published"]:
+    if options.published:
         lines = read_text(files["table"]).split("\n")[1:]
         rows = [line.removesuffix("\r")[:-1].split(",") for line in lines if line]
     else:
         rows = [row for _, row in read_rows(files["table"])][1:]
-    rng = np.random.default_rng(options["window_seed"])
+    rng = np.random.default_rng(options.window_seed)
 
     def crop(value: str) -> str:
-        window = options["window"]
+        window = options.window
         if not window or len(value) <= window:
             return value
         start = rng.integers(len(value) - window + 1)
@@ -55,7 +55,7 @@ def uniprot(
 
 
 def mimic_cxr(
-    options: dict[str, Any], files: dict[str, str], limits: Limits, prompts: None = None
+    options: Published, files: dict[str, str], limits: Limits, prompts: None = None
 ) -> tuple[int, Iterator[Item]]:
     """MIMIC-CXR-JPG: chest X-rays with the findings and the impression of their report.
 
@@ -66,7 +66,7 @@ def mimic_cxr(
     rows = [
         row
         for row in read_records(files["splits"], columns)
-        if options["split"] in ("all", row["split"])
+        if options.split in ("all", row["split"])
     ]
     pictures, reports = MediaStore(files["pictures"], limits), MediaStore(files["reports"], limits)
     if pictures.packed or reports.packed:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mindgap.config.datasets import read_definition
+from mindgap.config.datasets import Reading, read_definition
 from mindgap.data.digits import digits_batches
 from mindgap.data.items import Item, Tally, check_items
 from mindgap.data.medium import Limits
@@ -54,15 +54,15 @@ def build_pairs(
     How many items and captions went in and came out.
     """
     typed = read_definition(definition)
-    options, about, kind = typed.model_dump(exclude={"kind"}), typed.given(), typed.kind
+    about, kind = typed.given(), typed.kind
     tally = Tally()
     if kind in ("shapes", "digits"):
         batches = shapes_batches if kind == "shapes" else digits_batches
         truth = TRUTH if kind == "shapes" else None
-        items = write_pairs(path, batches(**options), truth, about)
+        items = write_pairs(path, batches(**typed.model_dump(exclude={"kind"})), truth, about)
         counts = {"items_in": items, "items_out": items}
     else:
-        rows = _read(Path(path).stem, tally, options, how or {}, prompts, threads)
+        rows = _read(Path(path).stem, tally, typed, how or {}, prompts, threads)
         write_pairs(path, rows, about=about)
         counts = tally.counts
     if failures is not None:
@@ -73,22 +73,22 @@ def build_pairs(
 def _read(
     dataset: str,
     tally: Tally,
-    options: dict[str, Any],
+    options: Reading,
     how: dict[str, Any],
     prompts: dict[str, Any] | None,
     threads: int,
 ) -> Iterator[dict[str, list]]:
     """Stream a set through its reader; `failures: stop` ends it before a file is renamed."""
-    limits = Limits(**{k: options[k] for k in vars(Limits()) if k in options})
+    limits = Limits(**{k: v for k, v in options if k in vars(Limits())})
     module, _, name = how["reader"].partition(":")
-    if options.get("template"):
-        prompts = {**(prompts or {}), "template": options["template"]}
+    if template := getattr(options, "template", None):
+        prompts = {**(prompts or {}), "template": template}
     total, items = getattr(import_module(module), name)(options, how["files"], limits, prompts)
-    skip, count = options["skip"] or 0, options["items"]
+    skip, count = options.skip or 0, options.items
     if total is not None and skip >= total:
         raise UserError(f"{dataset}: skip: {skip} leaves none of its {total} items; take fewer")
     if skip or count is not None:
-        items = _some(items, total, skip, count, options.get("seed"))
+        items = _some(items, total, skip, count, getattr(options, "seed", None))
         if total is not None:
             total = min(total - skip, total if count is None else count)
     yield from check_items(
@@ -96,12 +96,12 @@ def _read(
         tally,
         total=total,
         bar=not how["own_bar"],
-        classes=options.get("classes"),
+        classes=getattr(options, "classes", None),
         limits=limits,
         references=how["keep"] == "references",
         threads=threads,
     )
-    if tally.failures and (options["failures"] == "stop" or not tally.counts["items_out"]):
+    if tally.failures and (options.failures == "stop" or not tally.counts["items_out"]):
         first = tally.failures[0]
         raise UserError(
             f"{dataset}: {len(tally.failures)} items or captions cannot be used; the first is "

@@ -6,10 +6,10 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any
 
 from tqdm import tqdm
 
+from mindgap.config.datasets import Webdataset
 from mindgap.data.items import Item
 from mindgap.data.medium import BadItem, Limits, Medium, hidden, missing
 from mindgap.data.tars import is_plain_tar, open_tar, tar_medium
@@ -22,14 +22,15 @@ _MEDIA = ("image", "audio", "video")
 
 
 def webdataset(
-    options: dict[str, Any], files: dict[str, str], limits: Limits, prompts: None = None
+    options: Webdataset, files: dict[str, str], limits: Limits, prompts: None = None
 ) -> tuple[None, Iterator[Item]]:
     """Items of webdataset shards, in the order in which they stand there.
 
     One item is held at a time, whatever the size of the set. A shard that breaks off is one failed
     item that says so; what stands before the break is used.
     """
-    fields = {k: v for k, v in (options["fields"] or FIELDS).items() if v is not None}
+    fields = options.fields.model_dump() if options.fields else FIELDS
+    fields = {k: v for k, v in fields.items() if v is not None}
     shards = list(files.values())
     if not shards:
         raise UserError("no file matches the patterns of `shards`; check them")

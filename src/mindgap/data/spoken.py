@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mindgap.config.datasets import Labelled, MnistFsdd, Published
 from mindgap.data.captioned import read_json
 from mindgap.data.items import Item
 from mindgap.data.labelled import encode_png, mnist_arrays
@@ -34,11 +35,11 @@ def recordings(store: MediaStore) -> list[tuple[str, int, str, int]]:
 
 
 def fsdd(
-    options: dict[str, Any], files: dict[str, str], limits: Limits, prompts: dict[str, Any]
+    options: Labelled, files: dict[str, str], limits: Limits, prompts: dict[str, Any]
 ) -> tuple[int, Iterator[Item]]:
     """Free Spoken Digit Dataset; by its own rule the recordings 0 to 4 are the test set."""
     store = MediaStore(files["sounds"], limits)
-    split = options["split"]
+    split = options.split
     chosen = {
         name: (digit, speaker)
         for name, digit, speaker, number in recordings(store)
@@ -57,7 +58,7 @@ def fsdd(
 
 
 def mnist_fsdd(
-    options: dict[str, Any], files: dict[str, str], limits: Limits, prompts: dict[str, Any]
+    options: MnistFsdd, files: dict[str, str], limits: Limits, prompts: dict[str, Any]
 ) -> tuple[int, Iterator[Item]]:
     """Handwritten digits, each with a spoken one of its class; no speaker is in both splits.
 
@@ -66,22 +67,22 @@ def mnist_fsdd(
     file of them only.
     """
     pictures, labels = mnist_arrays(files)
-    start, stop = options["rows"] or (0, len(labels))
+    start, stop = options.rows or (0, len(labels))
     if not 0 <= start < stop <= len(labels):
         raise UserError(
             f"rows: [{start}, {stop}] goes beyond the {len(labels)} pictures; take smaller ones"
         )
     store = MediaStore(files["sounds"], limits)
     known = recordings(store)
-    speakers, testers = {row[2] for row in known}, set(options["test_speakers"])
+    speakers, testers = {row[2] for row in known}, set(options.test_speakers)
     if strange := sorted(testers - speakers):
         raise UserError(f"test_speakers: there is no recording of {', '.join(strange)}")
-    spoken = testers if options["split"] == "test" else speakers - testers
+    spoken = testers if options.split == "test" else speakers - testers
     if not spoken:
         raise UserError(
             "test_speakers names all speakers, so none is left for training; name fewer"
         )
-    rng = np.random.default_rng(options["pairing_seed"])
+    rng = np.random.default_rng(options.pairing_seed)
     decks = [
         rng.permutation([name for name, digit, who, _ in known if digit == k and who in spoken])
         for k in range(10)
@@ -93,7 +94,7 @@ def mnist_fsdd(
     def items() -> Iterator[Item]:
         for row in range(start, stop):
             digit = int(labels[row])
-            name = f"{options['pictures'] or options['split']}/{row:05d}"
+            name = f"{options.pictures or options.split}/{row:05d}"
             if digit > 9 or not len(decks[digit]):
                 yield Item(name, problem=f"no recording of the label {digit}")
                 continue
@@ -109,13 +110,13 @@ def mnist_fsdd(
 
 
 def places_audio(
-    options: dict[str, Any], files: dict[str, str], limits: Limits, prompts: None = None
+    options: Published, files: dict[str, str], limits: Limits, prompts: None = None
 ) -> tuple[int, Iterator[Item]]:
     """Places Audio captions (Harwath et al.): pictures of Places205 with a spoken caption each.
 
     The text is what a recogniser heard (`asr_text`); group is the speaker.
     """
-    notes = read_json(files["sounds"], f"metadata/{options['split']}.json")
+    notes = read_json(files["sounds"], f"metadata/{options.split}.json")
     pictures, sounds = _open(files["pictures"], limits), _open(files["sounds"], limits)
 
     def items() -> Iterator[Item]:
@@ -131,7 +132,7 @@ def places_audio(
 
 
 def smit(
-    options: dict[str, Any], files: dict[str, str], limits: Limits, prompts: None = None
+    options: Published, files: dict[str, str], limits: Limits, prompts: None = None
 ) -> tuple[int, Iterator[Item]]:
     """Spoken Moments in Time (Monfort et al. 2021): clips with a spoken caption and its words.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mindgap.config import paths
+from mindgap.config.downstream import TaskOptions
 from mindgap.config.expand import Model
 from mindgap.config.problems import nearest
 from mindgap.config.root import Config
@@ -34,7 +35,7 @@ class Task:
     name: str
     model: str
     dataset: str
-    options: dict[str, Any] = field(hash=False)
+    options: TaskOptions = field(hash=False)
     source: dict[str, Any] = field(hash=False)
     templates: tuple[str, ...] | None
 
@@ -43,7 +44,7 @@ class Task:
         """What a job must know of it."""
         templates = None if self.templates is None else list(self.templates)
         own = {"name": self.name, "dataset": self.dataset, "templates": templates}
-        return {**self.options, **own, "source": self.source}
+        return {**self.options.model_dump(), **own, "source": self.source}
 
     def inputs(self, run: str) -> dict[str, str]:
         """Role -> file that the task is measured on."""
@@ -53,8 +54,8 @@ class Task:
         }
         if self.templates is not None:
             files["prompts"] = paths.embeddings(run, self.model, f"{self.dataset}.prompts")
-        if self.options["direction"] != "own":
-            files["direction"] = paths.embeddings(run, self.model, self.options["direction"])
+        if self.options.direction != "own":
+            files["direction"] = paths.embeddings(run, self.model, self.options.direction)
         return files
 
 
@@ -69,8 +70,8 @@ def find_tasks(
     found, problems = {}, []
     brought = {getattr(one, "dataset", None) for one in config.models.values()}
     for name in getattr(config.select, group):
-        options = getattr(config.downstream, group)[name].model_dump()
-        where, dataset = f"config: downstream.{group}.{name}", options["dataset"]
+        options = getattr(config.downstream, group)[name]
+        where, dataset = f"config: downstream.{group}.{name}", options.dataset
         if dataset not in {*config.datasets, *brought}:
             near = nearest(dataset, config.datasets)
             problems.append(f"{where}.dataset: no data set is called {dataset!r}{near}")
@@ -82,9 +83,8 @@ def find_tasks(
                 _check_answer(where, group, options, model)
                 task = _task(where, name, options, model, config, prompts)
                 if group == "audits":
-                    task = replace(
-                        task, options={**options, "labels": _labels(where, task, prompts)}
-                    )
+                    labels = {"labels": _labels(where, task, prompts)}
+                    task = replace(task, options=options.model_copy(update=labels))
                 found[model.name, name] = task
             except UserError as error:
                 problems.append(str(error))
@@ -92,25 +92,25 @@ def find_tasks(
     return found
 
 
-def _check_answer(where: str, group: str, options: dict[str, Any], model: Model) -> None:
+def _check_answer(where: str, group: str, options: TaskOptions, model: Model) -> None:
     """Refuse a task about embeddings that lack what it needs."""
-    if options["direction"] not in ("own", *model.datasets):
+    if options.direction not in ("own", *model.datasets):
         raise UserError(
-            f"{where}.direction: {model.name} does not embed {options['direction']!r}; name a set "
+            f"{where}.direction: {model.name} does not embed {options.direction!r}; name a set "
             "that it embeds, or own"
         )
     if model.embeds:
         return
     if group == "audits":
         raise UserError(f"{where}: an audit embeds its labels, which {model.name} cannot do")
-    if options["prompts"] != "rows":
+    if options.prompts != "rows":
         raise UserError(
             f"{where}.prompts: {model.name} brings its embeddings and cannot embed prompts; set "
             "prompts: rows, where the text of an item is the prompt of its class"
         )
     if "labels" not in model.options:
         raise UserError(
-            f"{where}: the set {options['dataset']!r} has no labels; add labels to "
+            f"{where}: the set {options.dataset!r} has no labels; add labels to "
             f"models.{model.name}, or take the task out of select.{group}"
         )
 
@@ -118,12 +118,12 @@ def _check_answer(where: str, group: str, options: dict[str, Any], model: Model)
 def _task(
     where: str,
     name: str,
-    options: dict[str, Any],
+    options: TaskOptions,
     model: Model,
     config: Config,
     prompts: dict[str, Any],
 ) -> Task:
-    dataset = options["dataset"]
+    dataset = options.dataset
     key = name, model.name, dataset, options
     if not model.embeds:
         own = {key: model.options.get(key) for key in ("labels", "classes", "groups")}
@@ -133,9 +133,9 @@ def _task(
     pairs = paths.pairs(config.run, dataset)
     names = {k: usual[k] for k in ("classes", "folders", "races", "genders") if k in usual}
     source = {"pairs": pairs, "prompts": names, "file": pairs, "kind": definition["kind"]}
-    if options["prompts"] == "rows":
+    if options.prompts == "rows":
         return Task(*key, source, None)
-    return Task(*key, source, _templates(where, options["prompts"], usual))
+    return Task(*key, source, _templates(where, options.prompts, usual))
 
 
 def _templates(where: str, wanted: str | list[str], usual: dict[str, Any]) -> tuple[str, ...]:
@@ -157,7 +157,7 @@ def _labels(where: str, task: Task, prompts: dict[str, Any]) -> dict[str, list[s
     """Labels that belong to nobody, by category: the task's own, or those that the kind knows."""
     if task.templates is None:
         raise UserError(f"{where}.prompts: rows have no prompts for further labels; give templates")
-    wanted, known = task.options["labels"], prompts.get(task.source["kind"], {})
+    wanted, known = task.options.labels, prompts.get(task.source["kind"], {})
     if isinstance(wanted, str) and not isinstance(known.get(wanted), dict):
         raise UserError(
             f"{where}.labels: workflow/prompts.yaml has no labels {wanted!r} for the kind "
@@ -187,7 +187,8 @@ def wanted_prompts(tasks: Iterable[Task]) -> dict[tuple[str, str], dict[str, Any
             (task.model, task.dataset), {"source": task.source, "templates": [], "labels": []}
         )
         one["templates"] += [t for t in task.templates if t not in one["templates"]]
-        more = [label for part in task.options.get("labels", {}).values() for label in part]
+        labels = getattr(task.options, "labels", {})
+        more = [label for part in labels.values() for label in part]
         one["labels"] += [label for label in more if label not in one["labels"]]
     return wanted
 

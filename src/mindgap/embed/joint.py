@@ -13,6 +13,8 @@ from tqdm import tqdm
 from mindgap.codebook.encoders import make_encoder
 from mindgap.codebook.inputs import Side, load_side
 from mindgap.codebook.model import Head, pool
+from mindgap.config.codebook import Inputs
+from mindgap.config.models import JointModel
 from mindgap.runtime.errors import UserError
 from mindgap.train.batches import Batches
 from mindgap.train.losses import cross_entropy
@@ -30,19 +32,17 @@ class Tower(torch.nn.Module):
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """Vectors of a batch, float32 (B, dimension), not normalised."""
-        return self.head(pool(*self.encoder(inputs)))
+        return self.head(pool(*self.encoder(inputs), "mean_max"))
 
 
 def load_joint(
-    pairs: str, modalities: list[str], inputs: dict[str, Any], known: Sides | None, threads: int
+    pairs: str, modalities: list[str], inputs: Inputs, known: Sides | None, threads: int
 ) -> Sides:
     """Modality -> its decoded media; `known` are those of the training set, if this is another."""
     return {m: load_side(pairs, m, inputs, known and known[m].facts, threads) for m in modalities}
 
 
-def train_joint(
-    sides: Sides, options: dict[str, Any], device: torch.device | str
-) -> torch.nn.ModuleDict:
+def train_joint(sides: Sides, model: JointModel, device: torch.device | str) -> torch.nn.ModuleDict:
     """Train one tower for each modality.
 
     The loss is the mean, over all pairs of modalities, of CLIP's symmetric cross-entropy at a fixed
@@ -53,26 +53,26 @@ def train_joint(
     sides
         Modality -> decoded media of the training set; where an item has several captions, the first
         one counts.
-    options
-        `width`, `layers`, `dimension`, `steps`, `batch`, `learning_rate`, `inverse_temperature`,
-        `seed`.
+    model
+        Sizes of the towers and how they are trained.
 
     Raises
     ------
     UserError
         If the batch is larger than the set, or the loss is not finite.
     """
-    sizes = [options[key] for key in ("width", "layers", "dimension")]
+    sizes = model.width, model.layers, model.dimension
     with torch.random.fork_rng():
-        torch.manual_seed(options["seed"])
+        torch.manual_seed(model.seed)
         towers = torch.nn.ModuleDict({m: Tower(s.facts, *sizes) for m, s in sides.items()})
     towers.to(device)
-    optimiser = torch.optim.AdamW(towers.parameters(), options["learning_rate"], fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options["steps"])
-    scale = torch.tensor(options["inverse_temperature"], device=device)
+    optimiser = torch.optim.AdamW(towers.parameters(), model.learning_rate, fused=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, model.steps)
+    scale = torch.tensor(model.inverse_temperature, device=device)
     items = np.arange(len(next(iter(sides.values()))))
-    batches = Batches(items, np.ones_like(items), options["batch"], "first", items, options["seed"])
-    for step in tqdm(range(options["steps"]), desc=f"train on {device}", unit=" steps"):
+    one_caption = (items, np.ones_like(items), model.batch, "first", items)
+    batches = Batches(*one_caption, model.seed, augmentation="none", word_dropout=0)
+    for step in tqdm(range(model.steps), desc=f"train on {device}", unit=" steps"):
         chosen = batches[step][0]
         rows = [
             F.normalize(towers[m](side.batch(side.first[chosen], device)), dim=1)

@@ -160,7 +160,7 @@ def _train(run: Run) -> dict[str, list[Block]]:
     if not trainings:
         return {}
     each = [
-        {"training": [name], "definition": [one.definition], "seed": [one.options["seed"]]}
+        {"training": [name], "definition": [one.definition], "seed": [one.seed]}
         for name, one in trainings.items()
     ]
     effects = [
@@ -168,7 +168,7 @@ def _train(run: Run) -> dict[str, list[Block]]:
         for name, experiment in run.experiments.items()
     ]
     last = [
-        {**block, "step": [0, one.options["steps"]]}
+        {**block, "step": [0, one.options.steps]}
         for block, one in zip(each, trainings.values(), strict=True)
     ]
     return {
@@ -183,7 +183,7 @@ def effects_of(experiment: dict[str, Any], trainings: Iterable[Training]) -> Ite
     if "over" in experiment:
         over = experiment["over"]
         some = [t for t in trainings if t.definition in experiment["trainings"]]
-        values = [one.options[over] for one in some]
+        values = [getattr(one.options, over) for one in some]
         yield f"{over} {min(values):g} to {max(values):g}"
         yield f"Kendall's tau with {over}"
         return
@@ -198,7 +198,7 @@ def _downstream(run: Run) -> dict[str, list[Block]]:
     tasks = [{"model": [model], "task": [task]} for model, task in plan.tasks]
     pairs = [{"model": [model], "dataset": [dataset]} for model, dataset in plan.pairs]
     audits = [
-        {"model": [model], "audit": [name], "shift": list(one.options["shifts"])}
+        {"model": [model], "audit": [name], "shift": list(one.options.shifts)}
         for (model, name), one in plan.audits.items()
     ]
     published = ("drops", "intervals", "rates", "tests") if run.has("downstream") else ()
@@ -218,8 +218,5 @@ def _codebook(run: Run) -> dict[str, list[Block]]:
         contrasts = run.config.codebook.contrasts
         pairs = [f"{a} minus {b}" for a, b in contrasts if {a, b} <= set(there)]
         effects.append({"task": [task], "effect": [*there, *pairs]})
-    each = [
-        {"task": [one.task], "variant": [one.variant], "seed": [one.options["seed"]]}
-        for one in trained
-    ]
+    each = [{"task": [one.task], "variant": [one.variant], "seed": [one.seed]} for one in trained]
     return {"codebook/effects.csv": effects, "codebook/codebooks.csv": each}

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mindgap.config.downstream import Shifts
 from mindgap.runtime.errors import UserError
 from mindgap.shift.tables import shift_grid
 
@@ -39,9 +40,9 @@ def gap_direction(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return unit_direction(x.mean(axis=0) - y.mean(axis=0))
 
 
-def shift_axis(options: dict[str, float]) -> np.ndarray:
+def shift_axis(shifts: Shifts) -> np.ndarray:
     """Grid of shifts; no shift is always in it, because all others are compared with that."""
-    return np.union1d(shift_grid(**options), [0.0])
+    return np.union1d(shift_grid(shifts.start, shifts.stop, shifts.step), [0.0])
 
 
 def amounts(shifts: np.ndarray, sides: str) -> list[tuple[float, float]]:

@@ -46,8 +46,8 @@ class Batches:
         captions: str,
         partner: np.ndarray,
         seed: int,
-        augmentation: str = "none",
-        word_dropout: float = 0.0,
+        augmentation: str,
+        word_dropout: float,
     ) -> None:
         if size > len(first):
             raise UserError(

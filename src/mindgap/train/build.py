@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from mindgap.config.train import SmallClip
 from mindgap.embed.clip import MEAN, STD, initialise
 from mindgap.train.words import WORD, count_words
 
@@ -39,41 +40,32 @@ def build_tokenizer(words: list[str], context: int) -> Any:
     )
 
 
-def write_small_clip(
-    folder: str | Path, texts: Iterable[str], seed: int, sizes: dict[str, int]
-) -> None:
-    """Write an untrained CLIP with a tokenizer of the words of `texts`, as `save_pretrained` does.
-
-    Parameters
-    ----------
-    sizes
-        `width`, `layers`, `heads` of both towers, `image_size`, `patch_size`, `dimension` of the
-        shared space, `context` in tokens, `words` of the vocabulary at most.
-    """
+def write_small_clip(folder: str | Path, texts: Iterable[str], seed: int, sizes: SmallClip) -> None:
+    """Write an untrained CLIP, with a tokenizer of the words of `texts`, as a checkpoint folder."""
     from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
-    tokenizer = build_tokenizer(count_words(texts, sizes["words"]), sizes["context"])
+    tokenizer = build_tokenizer(count_words(texts, sizes.words), sizes.context)
     tower = {
-        "hidden_size": sizes["width"],
-        "intermediate_size": 4 * sizes["width"],
-        "num_hidden_layers": sizes["layers"],
-        "num_attention_heads": sizes["heads"],
+        "hidden_size": sizes.width,
+        "intermediate_size": 4 * sizes.width,
+        "num_hidden_layers": sizes.layers,
+        "num_attention_heads": sizes.heads,
     }
     text = {
         "vocab_size": len(tokenizer),
-        "max_position_embeddings": sizes["context"],
+        "max_position_embeddings": sizes.context,
         "pad_token_id": tokenizer.pad_token_id,
         "bos_token_id": tokenizer.bos_token_id,
         # Not 2: the library takes that id for OpenAI's old checkpoints and pools at the largest id.
         "eos_token_id": tokenizer.eos_token_id,
     }
-    vision = {"image_size": sizes["image_size"], "patch_size": sizes["patch_size"]}
+    vision = {"image_size": sizes.image_size, "patch_size": sizes.patch_size}
     config = CLIPConfig(
-        text_config=tower | text, vision_config=tower | vision, projection_dim=sizes["dimension"]
+        text_config=tower | text, vision_config=tower | vision, projection_dim=sizes.dimension
     )
     model = CLIPModel(config)
     initialise(model, torch.Generator().manual_seed(seed))
-    side = sizes["image_size"]
+    side = sizes.image_size
     processor = CLIPImageProcessorPil(
         size={"shortest_edge": side},
         crop_size={"height": side, "width": side},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
+from mindgap.config.train import DualRecipe, SmallClip
 from mindgap.embed.checkpoint import describe_folder
 from mindgap.embed.device import choose_device
 from mindgap.embed.encoders.base import Adapter
@@ -28,10 +28,9 @@ from mindgap.train.loop import make_optimiser, run_steps
 from mindgap.train.parallel import Group
 from mindgap.train.pool import load_pool, read_texts
 from mindgap.train.state import State
-from mindgap.train.trainer import DualRecipe, train_step
+from mindgap.train.trainer import schedule_temperature, train_step
 
 
-@dataclass(frozen=True, kw_only=True)
 class DualJob(Job):
     """Training of a dual encoder of pictures and texts.
 
@@ -49,7 +48,8 @@ class DualJob(Job):
         Facts that the checkpoint to start from must have, see `load_encoder`.
     """
 
-    sizes: dict[str, int] | None = None
+    options: DualRecipe
+    sizes: SmallClip | None = None
     prompts: dict[str, Any] | None = None
     start: str | None = None
     random: bool = False
@@ -58,44 +58,45 @@ class DualJob(Job):
     def settled(self) -> list[Any]:
         """What decides the numbers."""
         start = describe_folder(self.start) if self.start else None
-        return [*super().settled(), self.sizes, self.prompts, start, self.random, self.expect]
+        sizes = self.sizes and self.sizes.model_dump()
+        return [*super().settled(), sizes, self.prompts, start, self.random, self.expect]
 
     def train(self, state: State, group: Group) -> None:
         """Train, and leave the checkpoint and the held-out rows."""
-        options, recipe = self.options, DualRecipe.of(self.options)
+        recipe = self.options
         with tempfile.TemporaryDirectory() as scratch:
             encoder = self._load(state, group)
             pool = load_pool(self.pairs["train"], encoder, self.threads, scratch)
-            model = Dual(encoder, options["loss"], recipe.temperature, recipe.inverse_temperature)
+            model = Dual(encoder, recipe.loss, recipe.temperature, recipe.inverse_temperature)
             model = model.to(choose_device(self.device))
-            partner = wrong_partners(len(pool), options["wrong_captions"], options["seed"])
+            partner = wrong_partners(len(pool), recipe.wrong_captions, self.seed)
             batches = Batches(
                 pool.first,
                 pool.count,
                 recipe.batch,
-                options["captions"],
+                recipe.captions,
                 partner,
-                options["seed"],
-                options["augmentation"],
-                options["word_dropout"],
+                self.seed,
+                recipe.augmentation,
+                recipe.word_dropout,
             )
-            if options["amend"] != "none" and not state.file.exists():
+            if recipe.amend != "none" and not state.file.exists():
                 start = model.embed(pool, pool.first, recipe.batch)
                 unit = (F.normalize(z, dim=1) for z in start)
-                model.amendment = fit_amendment(options["amend"], *unit)
+                model.amendment = fit_amendment(recipe.amend, *unit)
             held = None
             if group.first:
                 held = load_held_out(
-                    self.pairs, encoder, options, self.prompts, self.threads, scratch
+                    self.pairs, encoder, recipe, self.prompts, self.threads, scratch
                 )
             optimiser = make_optimiser(model, recipe)
 
             def one_step(step: int) -> float:
-                recipe.schedule_temperature(model, step)
+                schedule_temperature(model, recipe, step)
                 return train_step(model, optimiser, pool, batches[step], recipe, group)
 
             def look(step: int) -> dict[str, np.ndarray]:
-                recipe.schedule_temperature(model, step)
+                schedule_temperature(model, recipe, step)
                 return held.look(model)
 
             run_steps(model, optimiser, recipe, one_step, look, state, group)
@@ -106,15 +107,14 @@ class DualJob(Job):
 
     def _load(self, state: State, group: Group) -> Adapter:
         """The encoder to train; a small one is built by the first process and read by all."""
-        seed = self.options["seed"]
         folder = self.start or state.folder / "start"
         if self.start is None and group.first:
             texts = read_texts(self.pairs["train"])
             with replacing_files(folder, last="model.safetensors") as part:
-                write_small_clip(part, texts, seed, self.sizes)
+                write_small_clip(part, texts, self.seed, self.sizes)
         group.wait()
         weights = "random" if self.random else "trained"
-        encoder = load_encoder(folder, weights, seed, expect=self.expect)
+        encoder = load_encoder(folder, weights, self.seed, expect=self.expect)
         group.wait()
         if self.start is None and group.first:
             shutil.rmtree(folder)
@@ -124,7 +124,7 @@ class DualJob(Job):
                 "image and text can be trained"
             )
         projection = getattr(encoder.model, "text_projection", None)
-        if self.options["amend"] == "procrustes" and not isinstance(projection, torch.nn.Linear):
+        if self.options.amend == "procrustes" and not isinstance(projection, torch.nn.Linear):
             raise UserError(
                 f"{self.start}: amend: procrustes needs a text tower that ends in a linear "
                 "projection, into which the rotation is folded; set amend to none or centre"
@@ -151,4 +151,4 @@ class DualJob(Job):
             model.encoder.pixels.processor.save_pretrained(part)
             towers.save_pretrained(part)
         about = {**self.about, "start": self.start, "logit_scale": model.scale()}
-        write_json(self.folder / "training.json", {**about, "options": self.options})
+        write_json(self.folder / "training.json", {**about, "options": self.recorded()})

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mindgap.config.train import DualRecipe
 from mindgap.data.prompts import fill
 from mindgap.embed.encoders.base import Adapter
 from mindgap.runtime.errors import UserError
@@ -61,17 +62,16 @@ class HeldOut:
 def load_held_out(
     pairs: dict[str, str],
     encoder: Adapter,
-    options: dict[str, Any],
+    recipe: DualRecipe,
     prompts: dict[str, Any] | None,
     threads: int,
     scratch: str | Path,
 ) -> HeldOut:
     """Load the sets of the roles `test` and, where there is one, `zero_shot`."""
     test = load_pool(pairs["test"], encoder, threads, Path(scratch, "test"))
-    batch = options["batch"]
-    chosen = test.first + test.count - 1 if options["captions"] == "last" else test.first
+    chosen = test.first + test.count - 1 if recipe.captions == "last" else test.first
     if "zero_shot" not in pairs:
-        return HeldOut(test, chosen, batch)
+        return HeldOut(test, chosen, recipe.batch)
     singles = load_pool(pairs["zero_shot"], encoder, threads, Path(scratch, "zero"))
     if None in singles.labels:
         raise UserError(
@@ -79,4 +79,4 @@ def load_held_out(
             "classification needs one for each item"
         )
     texts = [fill(prompts["template"], name) for name in sorted(set(singles.labels))]
-    return HeldOut(test, chosen, batch, singles, tokenise(encoder, texts))
+    return HeldOut(test, chosen, recipe.batch, singles, tokenise(encoder, texts))

@@ -9,27 +9,27 @@ import hashlib
 import json
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict
 
+from mindgap.config.train import Recipe
 from mindgap.runtime.errors import UserError
 from mindgap.runtime.files import sha256, write_json
 from mindgap.train.parallel import Group, join_group
 from mindgap.train.state import State
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(BaseModel):
     """What any training needs; a kind of training adds its own fields and `train`.
 
     Attributes
     ----------
-    options
-        Everything that decides its numbers: recipe, loss, seed and so on.
+    options, seed
+        Everything that decides its numbers.
     pairs
         Role (train, test, zero_shot) -> pairs file.
     weights
@@ -44,14 +44,17 @@ class Job:
         Seconds between the states that a restart goes on from.
     """
 
-    options: dict[str, Any]
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    options: Recipe
+    seed: int
     pairs: dict[str, str]
     weights: str
     rows: str
     about: dict[str, Any]
-    device: str = "auto"
-    threads: int = 1
-    save_every: float = 30.0
+    device: str
+    threads: int
+    save_every: float
 
     @property
     def folder(self) -> Path:
@@ -63,9 +66,13 @@ class Job:
         """State of this training, beside its checkpoint."""
         return State(self.folder.with_name(f".{self.folder.name}.states"), self.save_every)
 
+    def recorded(self) -> dict[str, Any]:
+        """Options and seed, as the checkpoint repeats them."""
+        return {**self.options.model_dump(), "seed": self.seed}
+
     def settled(self) -> list[Any]:
         """What decides the numbers, as JSON can say it."""
-        return [self.options, [sha256(path) for path in self.pairs.values()]]
+        return [self.recorded(), [sha256(path) for path in self.pairs.values()]]
 
     def train(self, state: State, group: Group) -> None:
         """Train, and leave the checkpoint and the held-out rows."""
@@ -74,14 +81,14 @@ class Job:
 
 def launch(job: Job) -> None:
     """Train, in as many processes as the options ask for; a restart goes on from the last state."""
-    state, processes = job.state, job.options["processes"]
+    state, processes = job.state, job.options.processes
     made = json.dumps(job.settled(), sort_keys=True)
     state.claim(hashlib.sha256(made.encode()).hexdigest())
     if processes == 1:
         _train(job, Group())
     else:
         kind, spec = type(job), state.folder / "job.json"
-        write_json(spec, [kind.__module__, kind.__name__, asdict(job)])
+        write_json(spec, [kind.__module__, kind.__name__, job.model_dump()])
         command = ["torch.distributed.run", f"--nproc-per-node={processes}", "--standalone"]
         # With the job's lock, which they hold on to if the job is killed and they are not.
         done = subprocess.run(
@@ -94,7 +101,7 @@ def launch(job: Job) -> None:
 
 def _train(job: Job, group: Group) -> None:
     torch.set_num_threads(job.threads)
-    torch.manual_seed(job.options["seed"])
+    torch.manual_seed(job.seed)
     job.train(job.state, group)
 
 

@@ -4,65 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any, Self
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from mindgap.config.train import Recipe
 from mindgap.runtime.errors import UserError
 from mindgap.train.parallel import Group
 from mindgap.train.rows import grid
 from mindgap.train.state import State
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a model is trained.
+def rate(recipe: Recipe, step: int) -> float:
+    """Learning rate of a step, counted from 0."""
+    if step < recipe.warmup:
+        return recipe.learning_rate * (step + 1) / recipe.warmup
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    share = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    return recipe.learning_rate * (1 + math.cos(math.pi * share)) / 2
 
-    Attributes
-    ----------
-    steps, batch
-        Number of steps, and pairs per step over all processes.
-    optimiser
-        `adamw`, or `adam_l2`: Adam with the weight decay added to the gradient, as published.
-    schedule
-        `cosine` or `constant`, after `warmup` steps of linear growth.
-    precision
-        `auto` computes the encoders in bfloat16 on CUDA; the loss is always float32.
-    """
 
-    steps: int
-    batch: int
-    optimiser: str
-    learning_rate: float
-    weight_decay: float
-    betas: tuple[float, float]
-    epsilon: float
-    schedule: str
-    warmup: int
-    precision: str
-
-    @classmethod
-    def of(cls, options: dict[str, Any]) -> Self:
-        """The recipe among the options of a training."""
-        return cls(**{field.name: options[field.name] for field in fields(cls)})
-
-    def rate(self, step: int) -> float:
-        """Learning rate of a step, counted from 0."""
-        if step < self.warmup:
-            return self.learning_rate * (step + 1) / self.warmup
-        if self.schedule == "constant":
-            return self.learning_rate
-        share = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.learning_rate * (1 + math.cos(math.pi * share)) / 2
-
-    def cast(self, device: torch.device | str) -> torch.autocast:
-        """Context in which the encoders compute."""
-        kind = torch.device(device).type
-        half = self.precision == "auto" and kind == "cuda"
-        return torch.autocast(kind, torch.bfloat16, enabled=half)
+def cast(recipe: Recipe, device: torch.device | str) -> torch.autocast:
+    """Context in which the encoders compute; the loss is always float32."""
+    kind = torch.device(device).type
+    half = recipe.precision == "auto" and kind == "cuda"
+    return torch.autocast(kind, torch.bfloat16, enabled=half)
 
 
 def make_optimiser(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -109,7 +77,7 @@ def run_steps(
             if step == recipe.steps:
                 return
             for settings in optimiser.param_groups:
-                settings["lr"] = recipe.rate(step)
+                settings["lr"] = rate(recipe, step)
             loss = one_step(step)
             if not math.isfinite(loss):
                 raise UserError(

@@ -1,49 +1,30 @@
-"""Training of a dual encoder: its recipe, and one step on one batch."""
+"""Training of a dual encoder: its temperature, and one step on one batch."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from mindgap.config.train import DualRecipe
 from mindgap.train.dual import Dual, chunks, trims
-from mindgap.train.loop import Recipe
+from mindgap.train.loop import cast
 from mindgap.train.parallel import Group
 from mindgap.train.pool import Pool
 
 
-@dataclass(frozen=True)
-class DualRecipe(Recipe):
-    """How a dual encoder is trained.
+def scale(recipe: DualRecipe, step: int) -> float:
+    """Scheduled 1/tau after `step` steps: geometrically from the first to the final one."""
+    end = recipe.final_inverse_temperature or recipe.inverse_temperature
+    share = min(1.0, step / max(1, recipe.steps - 1))
+    return recipe.inverse_temperature ** (1 - share) * end**share
 
-    Attributes
-    ----------
-    accumulate
-        Pieces that a batch is embedded in; the loss is that of the whole batch all the same.
-    temperature, inverse_temperature, final_inverse_temperature
-        `learned`, `fixed` or `scheduled` (geometrically from one to the other); 1/tau.
-    largest_scale
-        Bound of a learned logit scale.
-    """
 
-    accumulate: int
-    temperature: str
-    inverse_temperature: float
-    final_inverse_temperature: float | None
-    largest_scale: float
-
-    def scale(self, step: int) -> float:
-        """Scheduled 1/tau after `step` steps."""
-        end = self.final_inverse_temperature or self.inverse_temperature
-        share = min(1.0, step / max(1, self.steps - 1))
-        return self.inverse_temperature ** (1 - share) * end**share
-
-    def schedule_temperature(self, model: Dual, step: int) -> None:
-        """Set the temperature of a step, where it is scheduled."""
-        if self.temperature == "scheduled":
-            model.log_scale.data.fill_(math.log(self.scale(step)))
+def schedule_temperature(model: Dual, recipe: DualRecipe, step: int) -> None:
+    """Set the temperature of a step, where it is scheduled."""
+    if recipe.temperature == "scheduled":
+        model.log_scale.data.fill_(math.log(scale(recipe, step)))
 
 
 def train_step(
@@ -68,16 +49,16 @@ def train_step(
         pool.batch(items[p], captions[p], trims(model.encoder), None if draws is None else draws[p])
         for p in pieces
     ]
-    cast = recipe.cast(model.log_scale.device)
+    computing = cast(recipe, model.log_scale.device)
     optimiser.zero_grad(set_to_none=True)
     if len(pieces) == 1 and group.size == 1:
-        with cast:
+        with computing:
             x, y = model(*inputs[0])
         loss = model.loss(x, y)
         if torch.isfinite(loss):
             loss.backward()
     else:
-        with torch.no_grad(), cast:
+        with torch.no_grad(), computing:
             parts = [model(*one) for one in inputs]
         x, y = (torch.cat([part[side] for part in parts]) for side in (0, 1))
         x, y = (group.gather(z).requires_grad_(True) for z in (x, y))
@@ -85,7 +66,7 @@ def train_step(
         if torch.isfinite(loss):
             loss.backward()
             for one, piece in zip(inputs, pieces, strict=True):
-                with cast:
+                with computing:
                     a, b = model(*one)
                 torch.autograd.backward([a, b], [x.grad[piece], y.grad[piece]])
             group.add_gradients(model.towers.parameters())

@@ -13,9 +13,12 @@ from mindgap.config.expand import encoder_options
 from mindgap.config.models import EncoderModel
 from mindgap.config.problems import nearest
 from mindgap.config.root import Config
+from mindgap.config.train import DualRecipe, TrainingOptions
 from mindgap.data.definitions import class_prompts
 from mindgap.data.sources import manifest
 from mindgap.runtime.errors import UserError, refuse
+
+ROLES = ("train", "test", "zero_shot")
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,9 @@ class Training:
     definition
         Name of its definition in the configuration.
     options
-        Everything that decides its numbers, with the defaults filled in.
+        How it is trained and measured, with the defaults filled in.
+    seed
+        Seed of its draws.
     start
         Name of the training that it goes on from, or None.
     checkpoint
@@ -39,15 +44,27 @@ class Training:
 
     name: str
     definition: str
-    options: dict[str, Any] = field(hash=False)
+    options: TrainingOptions = field(hash=False)
+    seed: int
     start: str | None = None
     checkpoint: dict[str, Any] | None = field(default=None, hash=False)
 
     @property
     def datasets(self) -> dict[str, str]:
         """Role (train, test, zero_shot) -> data set."""
-        roles = ("train", "test", "zero_shot")
-        return {role: self.options[role] for role in roles if self.options.get(role)}
+        return {role: name for role in ROLES if (name := getattr(self.options, role))}
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Plain values of everything that decides its numbers, but for the seed."""
+        return self.options.model_dump(include=set(DualRecipe.model_fields))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Its columns in the table of trainings: options of one value, and the seed."""
+        options = self.options.model_dump(exclude={"save_every"})
+        plain = {k: v for k, v in options.items() if not isinstance(v, list)}
+        return {**plain, "seed": self.seed}
 
 
 def expand_trainings(config: Config) -> dict[str, Training]:
@@ -57,16 +74,15 @@ def expand_trainings(config: Config) -> dict[str, Training]:
     `start` is the name of a training, or of a definition, and then of its training of the same
     seed, or of an encoder under `models`.
     """
-    defaults, found, problems = config.train.defaults.model_dump(), {}, []
+    found, problems = {}, []
     for definition in config.select.trainings:
-        given = config.train.trainings[definition].model_dump(exclude_unset=True)
-        options = {**defaults, **given}
-        vary = options.pop("vary", {})
-        start = options.pop("start", None)
-        for seed, *values in product(options.pop("seeds"), *vary.values()):
+        one = config.train.trainings[definition]
+        given = one.model_dump(exclude_unset=True, exclude={"vary", "start"})
+        options = config.train.defaults.model_copy(update=given)
+        for seed, *values in product(options.seeds, *one.vary.values()):
             name = "_".join([definition, *map(_word, values), f"s{seed}"])
-            own = {**options, **dict(zip(vary, values, strict=True)), "seed": seed}
-            found[name] = Training(name, definition, own, start)
+            own = options.model_copy(update=dict(zip(one.vary, values, strict=True)))
+            found[name] = Training(name, definition, own, seed, one.start)
     found = {name: _resolve(one, found, config.models) for name, one in found.items()}
     for one in found.values():
         problems += _problems(one, config, found)
@@ -78,7 +94,7 @@ def _resolve(one: Training, found: dict[str, Training], models: dict[str, Any]) 
     """A training with its start: another training, or the options of an encoder."""
     if one.start is None or one.start in found:
         return one
-    same = f"{one.start}_s{one.options['seed']}"
+    same = f"{one.start}_s{one.seed}"
     if same in found:
         return replace(one, start=same)
     if isinstance(encoder := models.get(one.start), EncoderModel):
@@ -88,20 +104,20 @@ def _resolve(one: Training, found: dict[str, Training], models: dict[str, Any]) 
 
 def _problems(one: Training, config: Config, found: dict[str, Training]) -> Iterator[str]:
     where, options = f"config: train.trainings.{one.definition}", one.options
-    for role in ("train", "test", "zero_shot"):
-        name = options[role]
+    for role in ROLES:
+        name = getattr(options, role)
         if name is None and role != "zero_shot":
             yield f"{where}: the key {role!r} is missing, here and in train.defaults"
         elif name is not None and name not in config.datasets:
             near = nearest(name, config.datasets)
             yield f"{where}.{role}: no data set is called {name!r}{near}"
-    if one.start is one.checkpoint is None and options["model"] not in config.train.models:
-        near = nearest(options["model"], config.train.models)
-        yield f"{where}.model: {options['model']!r} is not defined in train.models{near}"
-    if options["batch"] % options["processes"]:
+    if one.start is one.checkpoint is None and options.model not in config.train.models:
+        near = nearest(options.model, config.train.models)
+        yield f"{where}.model: {options.model!r} is not defined in train.models{near}"
+    if options.batch % options.processes:
         yield (
-            f"{where}: a batch of {options['batch']} cannot be divided among "
-            f"{options['processes']} processes"
+            f"{where}: a batch of {options.batch} cannot be divided among {options.processes} "
+            "processes"
         )
     seen, at = {one.name}, one.start
     while at in found:
@@ -159,7 +175,7 @@ def zero_shot_prompts(
     training: Training, config: Config, prompts: dict[str, Any]
 ) -> dict[str, Any] | None:
     """Template of the class prompts of a training's zero-shot set; None where it has none."""
-    name = training.options["zero_shot"]
+    name = training.options.zero_shot
     return class_prompts(config.datasets[name].given(), prompts) if name else None
 
 
@@ -176,7 +192,7 @@ def model_problems(models: Iterable[Any], trainings: dict[str, Training]) -> Ite
                 f"{where}: this run trains no {name!r} (it trains: {known}); add it to "
                 "select.trainings or take the model out of select.models"
             )
-        elif trainings[name].options["amend"] == "centre":
+        elif trainings[name].options.amend == "centre":
             yield (
                 f"{where}: {name!r} centres its rows after the towers, which a checkpoint cannot "
                 "hold; choose a training with amend: none or procrustes"
