@@ -110,7 +110,7 @@ rule decide_fix:
         library=library("decide_fix"),
         labels=lambda w: MODELS[w.model].options.get("labels"),
         files=lambda w: MODELS[w.model].options["modalities"],
-        options=without(config["downstream"]["methods"], "drop"),
+        options={k: config["downstream"]["methods"][k] for k in ("shares", "calibration", "mixed_queries")},
         confidence=config["gap"]["confidence"],
         seed=config["seed"],
     script:

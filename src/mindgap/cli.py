@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 from mindgap import __version__, checkout
 from mindgap.runtime.errors import UserError
+from mindgap.terminal import print_json, print_table
 
 app = typer.Typer(
     help="Measure and change the modality gap between embeddings of images, texts, sounds.",
@@ -44,9 +44,9 @@ def measure(
     rows = _read(files)
     gaps = run(rows, bootstrap=bootstrap, confidence=confidence, seed=seed, threads=threads)
     if as_json:
-        _print_json(gaps.rows)
+        print_json(gaps.rows)
     else:
-        _print_table(gaps.short())
+        print_table(gaps.short())
 
 
 @app.command()
@@ -76,7 +76,7 @@ def compare(
     decision = fixes.decide(places)
     if as_json:
         facts = {"gap": fixes.gap, "fixes": fixes.rows, "mixed": fixes.mixed}
-        _print_json({"decision": decision, **facts})
+        print_json({"decision": decision, **facts})
     else:
         print("\n".join(decision))
 
@@ -99,7 +99,7 @@ def calibrate(
 
     found = run(_read(files), precision=precision, calibration=calibration, seed=seed)
     if as_json:
-        _print_json({"directions": found.rows, "reliability": found.curves})
+        print_json({"directions": found.rows, "reliability": found.curves})
     else:
         print(found)
 
@@ -127,7 +127,7 @@ def fit(
     found.save(out)
     facts = {"map": str(out), "method": method, "modalities": list(rows), **found.fit_on_}
     if as_json:
-        _print_json(facts)
+        print_json(facts)
     else:
         first = next(iter(rows))
         print(f"{out}: {method} of {' and '.join(rows)}, fit on {facts['pairs']:,} pairs")
@@ -203,7 +203,7 @@ def landscape(
     if out:
         write_csv(out, found.to_frame())
     if as_json:
-        _print_json(found.minima().to_dict("records"))
+        print_json(found.minima().to_dict("records"))
     else:
         print(found)
 
@@ -242,37 +242,6 @@ def _read(files: list[str]) -> dict[str, Any]:
     from mindgap.embed.arrays import read_array
 
     return {name: read_array(file) for name, file in _name(files).items()}
-
-
-def _print_json(value: Any) -> None:
-    def plain(number: Any) -> Any:
-        if isinstance(number, dict):
-            return {key: plain(each) for key, each in number.items()}
-        if isinstance(number, list):
-            return [plain(each) for each in number]
-        # JSON has neither NaN nor infinity.
-        return None if isinstance(number, float) and number - number != 0 else number
-
-    print(json.dumps(plain(value), indent=2))
-
-
-def _print_table(table: Any) -> None:
-    """Print a table of text: with lines on a terminal, plainly elsewhere."""
-    flipped = table.T
-    if not sys.stdout.isatty():
-        print(flipped.to_string(index_names=False))
-        return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table(box=box.SIMPLE_HEAD)
-    shown.add_column("")
-    for name in flipped.columns:
-        shown.add_column(name, justify="right")
-    for name, row in flipped.iterrows():
-        shown.add_row(str(name), *row)
-    Console().print(shown)
 
 
 def _version(asked: bool) -> None:

@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 
-from mindgap.api.fixes import KNOWN_GAPS
+from mindgap.api.decision import KNOWN_GAPS
 from mindgap.config import read_yaml
 from mindgap.embed.arrays import features
 from mindgap.gap.measures import measure_gap

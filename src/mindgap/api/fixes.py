@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mindgap.api.decision import name_of, sentences
 from mindgap.downstream.methods import Affine, all_methods
 from mindgap.downstream.rows import UnitRows
-from mindgap.downstream.scores import APPLIED, SCORINGS
+from mindgap.downstream.scores import SCORINGS
 from mindgap.downstream.trial import (
     RESAMPLES,
     Rows,
@@ -33,17 +32,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DROP = (1, 8, 32)
-#: A fix was learnt by heart where the rows it was fit on do better than held-out ones by so much.
-BY_HEART = 0.05
-
-
-#: Gaps of trained models, for comparison: of the features published with Mind the Gap (Liang et
-#: al. 2022), as `measure` gives them.
-KNOWN_GAPS = {
-    "CLIP ViT-B/16 on MSCOCO": 0.851,
-    "VideoCLIP on MSR-VTT": 1.067,
-    "CLASP on UniProt": 1.045,
-}
 
 
 @dataclass(frozen=True)
@@ -115,71 +103,7 @@ class Fixes:
         files
             Modality -> file, for the command that fits the map; by default `{modality}.npy`.
         """
-        a, b = self.modalities
-        files = files or {name: f"{name}.npy" for name in self.modalities}
-        gap = self.gap
-        lines = [
-            f"gap {a} - {b}: {gap['gap']:.3f} [{gap['gap_low']:.3f}, {gap['gap_high']:.3f}], "
-            f"{gap['pairs']:,} pairs",
-            "  known: " + ", ".join(f"{name} {value:.3f}" for name, value in KNOWN_GAPS.items()),
-        ]
-        for use in self.uses:
-            row, plain = self.best(use), self.find("none", use)
-            lines.append(f"{self._title(use)}: {row['measure']} {plain['estimate']:.3f} as it is")
-            lines += self._by_query(plain)
-            if row["sure"] <= 0:
-                lines.append("  no fix is surely better")
-                continue
-            lines += self._advise(row, files)
-            if row["changes"] == "scores" and self.best(use, "rows")["sure"] > 0:
-                lines += self._advise(self.best(use, "rows"), files)
-        return lines
-
-    def _title(self, use: str) -> str:
-        a, b = self.modalities
-        if use == "mixed corpus":
-            return f"mixed corpus, {self.text_share:.0%} {b}"
-        return use.replace("a to b", f"{a} to {b}").replace("b to a", f"{b} to {a}")
-
-    def _by_query(self, row: dict[str, Any]) -> Iterator[str]:
-        """What queries of each modality find in the mixed corpus."""
-        for one in self.mixed if row["use"] == "mixed corpus" else ():
-            if _same(one, row):
-                yield (
-                    f"    {one['query']} queries: {one['estimate']:.3f}; of their first ten "
-                    f"{one['share']:.0%} are {self.modalities[1]}"
-                )
-
-    def _advise(self, row: dict[str, Any], files: dict[str, str]) -> Iterator[str]:
-        """What one fix brings, what it costs, and how to apply it."""
-        interval = f"[{row['low']:.3f}, {row['high']:.3f}]"
-        yield f"  {row['estimate']:.3f} {interval} with {_name(row)} ({row['changes']})"
-        yield from self._by_query(row)
-        if not row["use"].startswith("retrieval"):
-            yield from self._price(row)
-        if row["fitted"] - row["estimate"] > BY_HEART and row["fitted"] > row["high"]:
-            yield (
-                f"    learnt by heart: {row['fitted']:.3f} on the items that it was fit on; "
-                "more pairs would help"
-            )
-        if row["changes"] == "rows":
-            given = " ".join(shlex.quote(f"{name}={file}") for name, file in files.items())
-            again = "" if row["renormalised"] else " --no-renormalise"
-            yield f"    mindgap fit {row['method']} {given}{again}"
-        else:
-            yield f"    {APPLIED[row['method']]}"
-
-    def _price(self, row: dict[str, Any]) -> Iterator[str]:
-        """What a fix costs in retrieval across modalities."""
-        found = [r for r in self.rows if r["use"].startswith("retrieval") and _same(r, row)]
-        if not any(r[end] for r in found for end in ("low_difference", "high_difference")):
-            yield "    price: none in R@1"
-            return
-        for other in found:
-            interval = f"[{other['low_difference']:+.3f}, {other['high_difference']:+.3f}]"
-            way = self._title(other["use"]).removeprefix("retrieval ")
-            word = "price" if other["difference"] < 0 else "gain"
-            yield f"    {word}: R@1 {way} {other['difference']:+.3f} {interval}"
+        return list(sentences(self, files))
 
     def plot(self, use: str = "mixed corpus", ax: Any = None) -> Any:
         """Draw the estimates for one use with their intervals, best first; returns the axes."""
@@ -192,7 +116,7 @@ class Fixes:
         for place, row in enumerate(rows):
             ax.plot([row["low"], row["high"]], [place, place], color="0.6")
             ax.plot(row["estimate"], place, "o", color="C0" if row["changes"] == "rows" else "C1")
-        ax.set(yticks=range(len(rows)), yticklabels=[_name(row) for row in rows])
+        ax.set(yticks=range(len(rows)), yticklabels=[name_of(row) for row in rows])
         ax.set(xlabel=f"{use}: {rows[0]['measure']}, held out")
         return ax
 
@@ -362,12 +286,3 @@ def _gap(x: np.ndarray, y: np.ndarray, confidence: float, seed: int) -> dict[str
 
 def _facts(key: tuple[str, str, bool]) -> dict[str, Any]:
     return dict(zip(("method", "changes", "renormalised"), key, strict=True))
-
-
-def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two rows are of one method and variant."""
-    return all(one[key] == other[key] for key in ("method", "changes", "renormalised"))
-
-
-def _name(row: dict[str, Any]) -> str:
-    return row["method"] if row["renormalised"] else f"{row['method']}, not normalised again"
