@@ -2,8 +2,9 @@
 
 Writes results/{run}/downstream/: zero-shot accuracy over the gap (curves, tests), offensive labels by group
 (rates, confusion), retrieval over the gap (retrieval), ways of changing the gap without training (methods,
-mixed), the decision about embeddings of one's own (decisions/), all models side by side (models, correlations), and the paper's statistics from its own counts
-(published_*). `collect_tables` puts the parts together.
+mixed), the decision about embeddings of one's own (decisions/), all models side by side (models,
+correlations), and the paper's statistics from its own counts (published_*). `collect_tables` puts the
+parts together.
 """
 
 from mindgap.downstream.plan import label_file
@@ -110,7 +111,10 @@ rule decide_fix:
         library=library("decide_fix"),
         labels=lambda w: MODELS[w.model].options.get("labels"),
         files=lambda w: MODELS[w.model].options["modalities"],
-        options={k: config["downstream"]["methods"][k] for k in ("shares", "calibration", "mixed_queries")},
+        options={
+            k: config["downstream"]["methods"][k]
+            for k in ("shares", "calibration", "mixed_queries")
+        },
         confidence=config["gap"]["confidence"],
         seed=config["seed"],
     script:
