@@ -34,7 +34,7 @@ def measure(
     threads: Annotated[int, typer.Option(help="Threads; they change no number.")] = 2,
     as_json: Json = False,
 ) -> None:
-    """Measure the gap between modalities, with intervals.
+    """Measure the gap between modalities, with intervals. In R@1 a tie is a miss.
 
     mindgap measure image.npy text.npy
     mindgap measure image=a.npy text=b.npy audio=c.npy --json

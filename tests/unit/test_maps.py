@@ -186,6 +186,9 @@ def test_another_file_is_no_map(pair, tmp_path):
     save_file({"a": pair[0]}, tmp_path / "a.safetensors")
     with pytest.raises(UserError, match="holds no map"):
         mindgap.load_map(tmp_path / "a.safetensors")
+    np.save(tmp_path / "rows.npy", pair[0])
+    with pytest.raises(UserError, match="holds no map.*header"):
+        mindgap.load_map(tmp_path / "rows.npy")
 
 
 def test_the_command_from_two_files_to_mapped_rows(pair, tmp_path):

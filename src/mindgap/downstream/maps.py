@@ -16,7 +16,7 @@ from mindgap.downstream.rows import UnitRows
 from mindgap.gap.cosines import unit_rows
 from mindgap.inputs import as_rows, named_rows
 from mindgap.runtime.errors import UserError
-from mindgap.runtime.files import open_tensors, replacing
+from mindgap.runtime.files import replacing
 
 FORMAT = 1
 BLOCK = 1 << 14  # rows mapped at a time
@@ -177,15 +177,21 @@ def fit(
 
 def load_map(path: str | Path) -> ModalityMap:
     """Read a map that `ModalityMap.save` wrote."""
+    from safetensors import SafetensorError, safe_open
+
     if not Path(path).is_file():
         raise UserError(f"{path}: no such file")
-    with open_tensors(path) as file:
-        about = json.loads((file.metadata() or {}).get("mindgap", "{}"))
-        if "method" not in about or "dimension" not in about:
-            raise UserError(f"{path} holds no map: write one with `mindgap fit` or Map.save")
-        if about["format"] > FORMAT:
-            raise UserError(f"{path} was written by a newer mindgap; upgrade to read it")
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    nothing = f"{path} holds no map: write one with `mindgap fit` or ModalityMap.save"
+    try:
+        with safe_open(path, "np") as file:
+            about = json.loads((file.metadata() or {}).get("mindgap", "{}"))
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise UserError(f"{nothing} ({error})") from error
+    if "method" not in about or "dimension" not in about:
+        raise UserError(nothing)
+    if about["format"] > FORMAT:
+        raise UserError(f"{path} was written by a newer mindgap; upgrade to read it")
     found = ModalityMap(
         about["method"], modalities=tuple(about["modalities"]), renormalise=about["renormalise"]
     )
