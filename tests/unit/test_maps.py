@@ -187,7 +187,7 @@ def test_another_file_is_no_map(pair, tmp_path):
     with pytest.raises(UserError, match="holds no map"):
         mindgap.load_map(tmp_path / "a.safetensors")
     np.save(tmp_path / "rows.npy", pair[0])
-    with pytest.raises(UserError, match="holds no map.*header"):
+    with pytest.raises(UserError, match=r"holds no map.*header"):
         mindgap.load_map(tmp_path / "rows.npy")
 
 
