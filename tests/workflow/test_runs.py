@@ -418,7 +418,7 @@ def test_own_arrays_give_the_same_tables_and_figures(own, clouds):
     assert "not run" not in done.both
     results = own.path / "results/mine"
     decision = (results / "downstream/decisions/mine/own.md").read_text()
-    said = [line for line in decision.splitlines() if line.startswith("mixed corpus: ")]
+    said = [line for line in decision.splitlines() if line.startswith("mixed corpus, ")]
     assert len(said) == 1
     for text in (
         done.both,

@@ -12,12 +12,15 @@ so one product of the two sets serves every shift.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mindgap.config.downstream import Shifts
 from mindgap.runtime.errors import UserError
 from mindgap.shift.tables import shift_grid
+
+if TYPE_CHECKING:
+    from mindgap.config.downstream import Shifts
 
 #: Which share of a shift each set takes.
 SHARES = {"both": (0.5, 0.5), "a": (1.0, 0.0), "b": (0.0, 1.0)}
