@@ -50,7 +50,7 @@ def _renamed(value: Any, names: dict[str, str]) -> Any:
             key: names.setdefault(each, f"m{len(names)}") if key == "id" else _renamed(each, names)
             for key, each in value.items()
         }
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_renamed(each, names) for each in value]
     return value
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh
 
 from mindgap.api.fixes import DROP
 from mindgap.api.landscapes import LossLandscape, landscape
@@ -51,12 +50,11 @@ class Plane:
         u = gap_direction(x, y)
         rows = np.concatenate([x - x.mean(axis=0), y - y.mean(axis=0)])
         rows -= np.outer(rows @ u, u)
-        d = len(u)
-        v = eigh(rows.T @ rows, subset_by_index=[d - 1, d - 1])[1][:, 0]
+        v = np.linalg.eigh(rows.T @ rows)[1][:, -1]
         v -= (v @ u) * u
         length = np.linalg.norm(v)
         if length < 1e-6 or not rows.any():
-            return cls(u, np.zeros(d))
+            return cls(u, np.zeros_like(u))
         # An eigenvector has no sign of its own.
         return cls(u, v / (length * np.sign(v[np.abs(v).argmax()])))
 
