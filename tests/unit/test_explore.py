@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -58,6 +59,12 @@ def facts_of(path):
 
 def unpacked(text, kind, *shape):
     return np.frombuffer(base64.b64decode(text), kind).reshape(shape)
+
+
+def inflated(text, *shape):
+    """Whole numbers of several states, from the differences between one and the next."""
+    changes = np.frombuffer(zlib.decompress(base64.b64decode(text)), "<u2").reshape(shape)
+    return np.cumsum(changes, axis=0, dtype=np.uint16)
 
 
 # ------------------------------------------------------------------ numbers
@@ -192,7 +199,7 @@ def test_the_real_clip_is_lowest_where_it_was_published(published, tmp_path):
     assert pair["shifts"] == grid.tolist()
     lowest = np.array(pair["loss"]).argmin(axis=0)
     assert [round(pair["distance"][k], 3) for k in lowest] == [0.851, 0.115]
-    still = pair["states"][pair["shifts"].index(0)]["numbers"]
+    still = pair["states"]["numbers"][pair["shifts"].index(0)]
     assert still["gap"] == pytest.approx(0.8514, abs=5e-5)
     assert (still["recall_ab"], still["recall_ba"]) == (0.552, 0.506)
 
@@ -216,11 +223,17 @@ def test_the_page_holds_what_was_computed(rows, page):
     plane = Plane.of(*rows)
     points = unpacked(pair["points"][1], "<f8", 2, N)
     np.testing.assert_allclose(points, plane.points(rows[1]), atol=1e-12)
-    still = pair["states"][pair["shifts"].index(0)]
-    items = np.arange(N)
-    ranks = unpacked(still["ranks"], "<u2", 2, N)
-    np.testing.assert_array_equal(ranks[0], match_ranks(*rows, items, items))
-    assert unpacked(still["nearest"], "<u2", 4, N, 5).max() < N
+    items, shifts = np.arange(N), len(pair["shifts"])
+    ranks = inflated(pair["states"]["ranks"], shifts, 2, N)
+    nearest = inflated(pair["states"]["nearest"], shifts, 4, N, 5)
+    for k, shift in enumerate(pair["shifts"]):
+        x, y = moved(rows, shift)
+        np.testing.assert_array_equal(ranks[k, 0], match_ranks(x, y, items, items))
+        np.testing.assert_array_equal(nearest[k, 1], np.argsort(-x @ y.T, axis=1)[:, :5])
+    held = unpacked(pair["held"], "<u2", -1)
+    methods = pair["methods"]["names"]
+    lists = inflated(pair["methods"]["nearest"], len(methods), 4, len(held), 5)
+    assert methods[0] == "none" and np.isin(lists, held).all()
     low, high = np.array(pair["range"]).T
     assert (low < points.min(axis=1)).all() and (points.max(axis=1) < high).all()
 
@@ -402,7 +415,7 @@ def test_the_command(rows, tmp_path):
     facts = facts_of(tmp_path / "p.html")
     assert facts["captions"][3] == "caption 3"
     assert [row for row, uri in enumerate(facts["thumbnails"]) if uri] == [3]
-    assert "accuracy" in facts["pairs"][0]["states"][0]["numbers"]
+    assert "accuracy" in facts["pairs"][0]["states"]["numbers"][0]
     words = "explore x.npy y.npy -o q.html --captions none.txt"
     done = subprocess.run([*call, *words.split()], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, "error: none.txt: no such file\n")

@@ -10,6 +10,16 @@ const mindgap = (() => {
     return new Type(bytes.buffer);
   }
 
+  /** uint16 of several states, packed as deflated differences from the state before. */
+  async function inflate(text, states) {
+    const stream = new Blob([unpack(text, Uint8Array)]).stream();
+    const bytes = await new Response(
+      stream.pipeThrough(new DecompressionStream("deflate"))).arrayBuffer();
+    const values = new Uint16Array(bytes), size = values.length / states;
+    for (let i = size; i < values.length; i++) values[i] += values[i - size];
+    return Array.from({length: states}, (_, k) => values.subarray(k * size, (k + 1) * size));
+  }
+
   /** Unit rows with coordinates [along..., across...] moved by `by` u and normalised again. */
   function move(points, by) {
     const n = points.length / 2, x = new Float64Array(n), y = new Float64Array(n);
@@ -73,6 +83,11 @@ const mindgap = (() => {
     return sorted[Math.round(share * (sorted.length - 1))];
   }
 
+  /** A number with three decimals, or with two digits where it is very small. */
+  function short(value) {
+    return value !== 0 && Math.abs(value) < 0.0095 ? value.toPrecision(2) : value.toFixed(3);
+  }
+
   const temperature = (scale) => `1/${+scale.toPrecision(4)}`;
 
   // ------------------------------------------------------------------ the page
@@ -110,20 +125,27 @@ const mindgap = (() => {
   const pictured = (item) => Boolean(facts.thumbnails && facts.thumbnails[item]);
   const textSide = () => (pair.names[0] === "text" ? 0 : 1);
 
-  /** Unpack what the page needs of two modalities. */
-  function open(place) {
-    const raw = facts.pairs[place];
-    const state = (one) => ({...one, ranks: unpack(one.ranks, Uint16Array),
-      nearest: unpack(one.nearest, Uint16Array)});
-    const every = Uint16Array.from(facts.rows.keys());
-    pair = {...raw,
-      points: raw.points.map((text) => unpack(text, Float64Array)),
-      states: raw.states.map((one) => ({...state(one), items: every})),
-      still: nearestPlace(raw.shifts, 0)};
+  /** Numbers, ranks and nearest rows of each of several states of some items. */
+  async function unpackStates(raw, items) {
+    const ranks = await inflate(raw.ranks, raw.numbers.length);
+    const nearest = await inflate(raw.nearest, raw.numbers.length);
+    return raw.numbers.map((numbers, k) => ({numbers, ranks: ranks[k], nearest: nearest[k], items}));
+  }
+
+  /** What the page needs of two modalities. */
+  async function unpackPair(raw) {
     const held = unpack(raw.held, Uint16Array);
-    pair.methods = raw.methods.map((one) => ({...state(one), items: held,
-      points: one.points.map((text) => unpack(text, Float32Array))}));
-    pair.place = new Map([...held].map((item, k) => [item, k]));
+    const methods = await unpackStates(raw.methods, held);
+    return {...raw,
+      points: raw.points.map((text) => unpack(text, Float64Array)),
+      still: raw.shifts.indexOf(0),
+      states: await unpackStates(raw.states, Uint16Array.from(facts.rows.keys())),
+      methods: methods.map((one, k) => {
+        const points = unpack(raw.methods.points[k], Float32Array), half = points.length / 2;
+        return {...one, name: raw.methods.names[k], about: raw.methods.abouts[k],
+          points: [points.subarray(0, half), points.subarray(half)]};
+      }),
+      place: new Map([...held].map((item, k) => [item, k]))};
   }
 
   const method = () => (now.method === null ? null : pair.methods[now.method]);
@@ -184,7 +206,7 @@ const mindgap = (() => {
     get("loss-title").textContent = `Loss at ${temperature(pair.scales[t])}`;
     const seen = chance < high + room ? "; dotted: chance" : "";
     get("loss-note").textContent =
-      `▼ lowest, ${low.toFixed(3)} at ${distance[lowest].toFixed(3)}; dashed: as it is${seen}`;
+      `▼ lowest, ${short(low)} at ${distance[lowest].toFixed(3)}; dashed: as it is${seen}`;
   }
 
   function drawHeat() {
@@ -233,7 +255,7 @@ const mindgap = (() => {
       rows.push(["loss", `loss at ${temperature(pair.scales[now.scale])}`,
         losses(pair.still), losses(gridPlace())]);
     }
-    const cell = (value) => make("td", value.toFixed(3));
+    const cell = (value) => make("td", short(value));
     get("numbers").tBodies[0].replaceChildren(...rows.map(([key, title, ...values]) => {
       const line = make("tr", [make("th", title), ...values.map(cell)]);
       line.dataset.key = key;
@@ -390,7 +412,7 @@ const mindgap = (() => {
   function setPair(place) {
     now.pair = place;
     now.method = null;
-    open(place);
+    pair = facts.pairs[place];
     const [a, b] = pair.names;
     get("title").textContent = `${a} and ${b}`;
     const dots = pair.names.flatMap((name, side) => {
@@ -484,6 +506,7 @@ const mindgap = (() => {
 
   async function start() {
     facts = JSON.parse(get("facts").textContent);
+    facts.pairs = await Promise.all(facts.pairs.map(unpackPair));
     const {documents, items} = JSON.parse(get("plots").textContent);
     await Bokeh.embed.embed_items(documents, items);
     get("pair").replaceChildren(...facts.pairs.map(({names}, k) =>
