@@ -245,6 +245,12 @@ def test_text_of_a_user_never_becomes_markup(page):
     assert text.count("</script>") == 4
 
 
+def test_any_caption_can_be_written(rows, tmp_path):
+    captions = ["\ud800", None, 3, "\x00", "猫"] + [""] * (N - 5)
+    page = mindgap.explore(*rows, captions=captions, path=tmp_path / "page.html")
+    assert facts_of(page)["captions"][:5] == ["?", "None", "3", "\x00", "猫"]
+
+
 def test_no_text_ends_a_script():
     text = as_json([HOSTILE])
     assert not set("<>&\u2028") & set(text)

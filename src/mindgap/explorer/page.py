@@ -27,7 +27,7 @@ def render(facts: dict[str, Any]) -> str:
     documents, items = plots.documents()
     here = files("mindgap.explorer")
     template = Environment(autoescape=True).from_string(here.joinpath("page.html").read_text())
-    return template.render(
+    page = template.render(
         title=" and ".join(facts["pairs"][0]["names"]),
         style=here.joinpath("page.css").read_text(),
         library=plots.library(),
@@ -35,6 +35,7 @@ def render(facts: dict[str, Any]) -> str:
         plots=as_json({"documents": documents, "items": items}),
         facts=as_json(facts),
     )
+    return page.encode("utf-8", "replace").decode()  # half of a surrogate pair has no UTF-8
 
 
 def as_json(value: Any) -> str:
