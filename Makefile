@@ -13,7 +13,7 @@ ARGS   ?=
 RUN     = $$($(BIN)/mindgap run-name "$$CONFIG")
 PINS   := requirements.lock pyproject.toml
 
-.PHONY: help setup reproduce report scorecard plan audit check push pull quick test test-all test-faults test-slurm test-remotes test-numerics test-install lint format lock clean
+.PHONY: help setup reproduce report scorecard plan audit check push pull quick test test-all test-faults test-slurm test-remotes test-numerics test-install test-browser lint format lock clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -65,13 +65,22 @@ quick: setup lint  ## lint, format and unit tests (2 min)
 test: setup lint  ## lint, format, unit, golden and workflow tests (15 min)
 	@$(PYTEST)
 
-test-all: test test-install test-numerics test-faults test-remotes test-slurm  ## every test there is (90 min, as root)
+test-all: test test-install test-browser test-numerics test-faults test-remotes test-slurm  ## every test there is (90 min, as root)
 
 test-faults: setup  ## 20 kills at random moments, full disks (as root)
 	@KILLS=20 $(BIN)/python -m pytest tests/workflow/test_faults.py
 
 test-install: setup  ## the wheel with the core alone in a fresh environment and an empty folder (2 min)
 	@$(BIN)/python -m pytest tests/install
+
+test-browser: setup  ## the explorer in Chromium, which it installs where it can (root, Debian; 1 min)
+	@command -v chromedriver >/dev/null || \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core; \
+	  else \
+	    echo "error: no Chromium; install it first: sudo apt-get install chromium chromium-driver" >&2; exit 1; \
+	  fi
+	@$(BIN)/python -m pytest tests/browser
 
 # The S3 client and a server to try it against are no part of the lock: only this needs them.
 test-remotes: setup  ## push to a local S3, pull in a second clone, run nothing there

@@ -12,6 +12,7 @@ __all__ = [
     "ModalityMap",
     "calibrate",
     "compare_fixes",
+    "explore",
     "fit",
     "landscape",
     "load_map",
@@ -20,6 +21,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from mindgap.api.calibrations import Calibration, calibrate
+    from mindgap.api.explorers import explore
     from mindgap.api.fixes import Fixes, compare_fixes
     from mindgap.api.gaps import Gaps, measure
     from mindgap.api.landscapes import LossLandscape, landscape
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "Calibration": "mindgap.api.calibrations",
     "calibrate": "mindgap.api.calibrations",
+    "explore": "mindgap.api.explorers",
     "Fixes": "mindgap.api.fixes",
     "compare_fixes": "mindgap.api.fixes",
     "Gaps": "mindgap.api.gaps",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from mindgap import __version__, checkout
+from mindgap import __version__, checkout, pages
+from mindgap.arguments import FILES, name_files, read_files
 from mindgap.runtime.errors import UserError
 from mindgap.terminal import print_json, print_table
 
@@ -18,9 +19,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog="Start with: mindgap measure image.npy text.npy",
 )
+app.add_typer(pages.app)
 app.add_typer(checkout.app)
 
-FILES = "NAME=FILE or FILE; .npy, .npz#key or .safetensors#key of shape (n, d), row i beside row i."
 MOST_SHIFTS = 100_000
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -41,7 +42,7 @@ def measure(
     """
     from mindgap.api.gaps import measure as run
 
-    rows = _read(files)
+    rows = read_files(files)
     gaps = run(rows, bootstrap=bootstrap, confidence=confidence, seed=seed, threads=threads)
     if as_json:
         print_json(gaps.rows)
@@ -71,8 +72,8 @@ def compare(
 
     known = None if labels is None else read_array(labels)
     options = {"text_share": text_share, "calibration": calibration, "seed": seed}
-    places = _name(files)
-    fixes = compare_fixes(_read(files), labels=known, **options)
+    places = name_files(files)
+    fixes = compare_fixes(read_files(files), labels=known, **options)
     decision = fixes.decide(places)
     if as_json:
         facts = {"gap": fixes.gap, "fixes": fixes.rows, "mixed": fixes.mixed}
@@ -97,7 +98,7 @@ def calibrate(
     """
     from mindgap.api.calibrations import calibrate as run
 
-    found = run(_read(files), precision=precision, calibration=calibration, seed=seed)
+    found = run(read_files(files), precision=precision, calibration=calibration, seed=seed)
     if as_json:
         print_json({"directions": found.rows, "reliability": found.curves})
     else:
@@ -120,7 +121,7 @@ def fit(
     """
     from mindgap.downstream.maps import fit as run
 
-    rows = _read(files)
+    rows = read_files(files)
     if len(rows) != 2:
         raise UserError(f"a map lies between two modalities, got {len(rows)} files")
     found = run(method, *rows.values(), modalities=tuple(rows), renormalise=renormalise)
@@ -198,7 +199,10 @@ def landscape(
         )
     shifts = start + step * np.arange(int(np.floor((stop - start) / step + 1e-9)) + 1)
     found = run(
-        _read(files), shifts=shifts, inverse_temperatures=scale or INVERSE_TEMPERATURES, batch=batch
+        read_files(files),
+        shifts=shifts,
+        inverse_temperatures=scale or INVERSE_TEMPERATURES,
+        batch=batch,
     )
     if out:
         write_csv(out, found.to_frame())
@@ -218,30 +222,6 @@ def methods() -> None:
 
     for name, method in {**METHODS, "drop_K": fit_dropping}.items():
         print(f"{name:14} {method.__doc__.splitlines()[0]}")
-
-
-def _name(files: list[str]) -> dict[str, str]:
-    """Modality -> file, from `NAME=FILE` or from files, which are called image and text."""
-    usual = ("image", "text")
-    given = [file.partition("=") if "=" in file else ("", "=", file) for file in files]
-    if len(given) > len(usual) and not all(name for name, _, _ in given):
-        raise UserError(
-            "with more than two files give each a name: image=a.npy text=b.npy audio=c.npy"
-        )
-    places: dict[str, str] = {}
-    for place, (name, _, file) in enumerate(given):
-        name = name or usual[place]
-        if name in places:
-            raise UserError(f"two files are called {name}; give each modality a name of its own")
-        places[name] = file
-    return places
-
-
-def _read(files: list[str]) -> dict[str, Any]:
-    """Modality -> rows."""
-    from mindgap.embed.arrays import read_array
-
-    return {name: read_array(file) for name, file in _name(files).items()}
 
 
 def _version(asked: bool) -> None:

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 #: What no command of the core may need or load.
-EXTRAS = "torch transformers matplotlib seaborn snakemake dvc pyarrow yaml jsonschema requests PIL"
+EXTRAS = (
+    "torch transformers matplotlib seaborn snakemake dvc pyarrow yaml jsonschema requests PIL bokeh"
+)
 HEAVY = f"import sys; print([m for m in {EXTRAS.split()} if m in sys.modules])"
 
 
@@ -129,7 +131,7 @@ def test_the_import_costs_nothing(installed, say):
 def test_the_command_alone_teaches(installed):
     done = installed.run("mindgap", check=False)
     assert "mindgap measure image.npy text.npy" in done.stdout
-    for name in ("measure", "compare", "calibrate", "fit", "apply", "landscape", "plan", "check"):
+    for name in ("measure", "compare", "calibrate", "fit", "apply", "explore", "plan", "check"):
         assert f" {name} " in done.stdout
 
 

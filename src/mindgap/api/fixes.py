@@ -16,6 +16,8 @@ from mindgap.downstream.trial import (
     Rows,
     Trial,
     accuracy,
+    class_means,
+    class_numbers,
     estimate_all,
     split,
     try_rows,
@@ -176,7 +178,7 @@ def compare_fixes(
         raise UserError(f"text_share={text_share:g}: give a share between 0 and 1")
     rows = two_modalities(first, second)
     x, y = (unit_rows(each) for each in rows.values())
-    numbers = _numbers(labels, len(x))
+    numbers = class_numbers(labels, len(x))
     fit_on, held = split(len(x), calibration, seed)
     trained = UnitRows(x[fit_on], unit=True), UnitRows(y[fit_on], unit=True)
     known = Rows(x[fit_on], y[fit_on])
@@ -243,15 +245,6 @@ _MEASURES = {
 }
 
 
-def _numbers(labels: Any, n: int) -> np.ndarray | None:
-    if labels is None:
-        return None
-    labels = np.asarray(labels)
-    if labels.shape != (n,):
-        raise UserError(f"labels have the shape {labels.shape}; give one for each of {n} pairs")
-    return np.unique(labels, return_inverse=True)[1]
-
-
 def _try(
     x: np.ndarray,
     y: np.ndarray,
@@ -268,10 +261,7 @@ def _try(
     trial = try_rows(Rows(a, b), share, queries)
     if numbers is None:
         return Tried(trial)
-    means = [y[fit_on][numbers[fit_on] == k] for k in range(numbers.max() + 1)]
-    if not all(len(rows) for rows in means):
-        raise UserError("a class has no pair among those that the methods are fit on")
-    classes = unit_rows(np.stack([rows.mean(axis=0) for rows in means]))
+    classes = class_means(y[fit_on], numbers[fit_on], numbers.max() + 1)
     classes = with_lengths(maps[1](classes), renormalised)
     return Tried(trial, accuracy(a, classes, numbers[part]))
 

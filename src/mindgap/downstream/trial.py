@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mindgap.downstream.mixed import DEPTH
 from mindgap.downstream.scores import Scoring
 from mindgap.gap.bootstrap import bootstrap_means, percentile_interval
+from mindgap.gap.cosines import unit_rows
 from mindgap.gap.retrieval import TIE
 from mindgap.runtime.errors import UserError
 
@@ -128,6 +130,24 @@ def _rank(
 def accuracy(x: np.ndarray, classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(n,) 1 where the nearest class vector is the right one, else 0."""
     return ((x @ classes.T).argmax(axis=1) == labels).astype(float)
+
+
+def class_numbers(labels: Any, n: int) -> np.ndarray | None:
+    """(n,) number of the class of each item, or None where there are no labels."""
+    if labels is None:
+        return None
+    labels = np.asarray(labels)
+    if labels.shape != (n,):
+        raise UserError(f"labels have the shape {labels.shape}; give one for each of {n} pairs")
+    return np.unique(labels, return_inverse=True)[1]
+
+
+def class_means(rows: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:
+    """Unit vector of each of `count` classes, (count, d): the mean of its unit rows."""
+    members = [rows[numbers == k] for k in range(count)]
+    if not all(len(some) for some in members):
+        raise UserError("a class has no pair among those that the methods are fit on")
+    return unit_rows(np.stack([some.mean(axis=0) for some in members]))
 
 
 def with_lengths(rows: np.ndarray, renormalised: bool) -> np.ndarray:

@@ -1,0 +1,110 @@
+"""The page of the explorer: one self-contained HTML file."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from mindgap.explorer.states import Explored, State, shifted_points
+from mindgap.runtime.extras import extra
+from mindgap.shift.moves import amounts
+
+#: Room around the points of the map, as a share of their range.
+ROOM = 0.04
+
+
+def render(facts: dict[str, Any]) -> str:
+    """The page that shows some facts, see `payload`; the same facts give the same page."""
+    with extra("plot", "the explorer needs"):
+        from jinja2 import Environment
+
+        from mindgap.explorer import plots
+    documents, items = plots.documents()
+    here = files("mindgap.explorer")
+    template = Environment(autoescape=True).from_string(here.joinpath("page.html").read_text())
+    page = template.render(
+        title=" and ".join(facts["pairs"][0]["names"]),
+        style=here.joinpath("page.css").read_text(),
+        library=plots.library(),
+        script=here.joinpath("explorer.js").read_text(),
+        plots=as_json({"documents": documents, "items": items}),
+        facts=as_json(facts),
+    )
+    return page.encode("utf-8", "replace").decode()  # half of a surrogate pair has no UTF-8
+
+
+def as_json(value: Any) -> str:
+    """JSON that may stand inside a script element: no text in it can end the element."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def pair_facts(names: tuple[str, str], colours: tuple[str, str], found: Explored) -> dict[str, Any]:
+    """What the page knows of two modalities; arrays are base64, little-endian, row by row.
+
+    Coordinates of all pairs are float64 (2, n) for each modality: the page moves them itself.
+    """
+    grid = found.landscape
+    everywhere = [
+        shifted_points(points, by)
+        for pair in amounts(grid.shifts, "both")
+        for points, by in zip(found.points, (-pair[0], pair[1]), strict=True)
+    ]
+    everywhere += [points for method in found.methods for points in method.points]
+    return {
+        "names": list(names),
+        "colours": list(colours),
+        "points": [packed(points, "<f8") for points in found.points],
+        "range": _range(np.concatenate(everywhere, axis=1)),
+        "shifts": grid.shifts.tolist(),
+        "distance": grid.distance.tolist(),
+        "scales": [float(scale) for scale in grid.inverse_temperatures],
+        "loss": grid.loss.tolist(),
+        "batch": found.batch,
+        "states": _states(found.shifts),
+        "held": packed(found.held, "<u2"),
+        "methods": {
+            "names": [method.name for method in found.methods],
+            "abouts": [method.about for method in found.methods],
+            "points": [packed(np.stack(method.points), "<f4") for method in found.methods],
+            **_states([method.state for method in found.methods]),
+        },
+    }
+
+
+def _states(states: list[State]) -> dict[str, Any]:
+    """Numbers, ranks (S, 2, n) and nearest rows (S, 4, n, k) of S states of the same pairs."""
+    return {
+        "numbers": [state.numbers for state in states],
+        "ranks": deflated(np.stack([state.ranks for state in states])),
+        "nearest": deflated(np.stack([state.nearest for state in states])),
+    }
+
+
+def _range(points: np.ndarray) -> list[list[float]]:
+    """Least and largest coordinate of points (2, m), with some room, along u and across it."""
+    low, high = points.min(axis=1), points.max(axis=1)
+    room = ROOM * np.maximum(high - low, 1e-6)
+    return np.stack([low - room, high + room], axis=1).tolist()
+
+
+def packed(array: np.ndarray, kind: str) -> str:
+    """An array as base64."""
+    return base64.b64encode(np.ascontiguousarray(array, kind).tobytes()).decode()
+
+
+def deflated(states: np.ndarray) -> str:
+    """Whole numbers below 2^16 of several states, as packed differences from the state before.
+
+    Neighbouring shifts have most neighbours in common: a fifth of the size.
+    """
+    changes = np.diff(states, axis=0, prepend=np.zeros_like(states[:1]))
+    packets = zlib.compress((changes % (1 << 16)).astype("<u2").tobytes(), 9)
+    return base64.b64encode(packets).decode()
