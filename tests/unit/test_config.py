@@ -245,6 +245,15 @@ def test_values_keep_the_type_that_they_were_given():
     assert [type(one) for one in scales.inverse_temperatures] == [int, float]
 
 
+def test_each_seed_goes_on_from_its_own_model():
+    """Three trainings that share one start are no three seeds of an effect."""
+    run = resolve("train")
+    tuned = [one for one in run.trainings.values() if one.definition == "temperature"]
+    assert len(tuned) == 18
+    for one in tuned:
+        assert one.start == f"clip_small_s{one.seed}", one.name
+
+
 def test_options_of_trainings_and_codebooks_are_laid_over_each_other():
     run = resolve(
         {
