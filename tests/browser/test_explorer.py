@@ -132,6 +132,11 @@ class Page:
             actions.pointer_action.click()
         actions.perform()
 
+    def click_at(self, plot, x, y, done):
+        """Click until it has its effect: on a busy machine a slow click passes for a long press."""
+        wait = WebDriverWait(self.browser, 20, poll_frequency=0.6)
+        wait.until(lambda _: done() or self.point_at(plot, x, y, click=True))
+
 
 @pytest.fixture(scope="module")
 def opened(browser, pages):
@@ -217,16 +222,15 @@ def test_the_marks_in_the_loss_follow(page, rows):
 
 
 def test_a_click_on_the_heat_map_sets_shift_and_temperature(page):
-    page.point_at("heat", 0.52, 5.1, click=True)
-    page.wait(lambda: page.find("#shift-value").text == "0.50")
+    page.click_at("heat", 0.52, 5.1, lambda: page.find("#shift-value").text == "0.50")
     assert Select(page.find("#scale")).first_selected_option.text == "1/1"
     assert page.number("loss") > 0
 
 
 def test_a_click_on_the_curve_sets_the_shift(page, rows):
     found = mindgap.landscape(*rows, shifts=GRID, inverse_temperatures=[100], batch=20)
-    page.point_at("curve", found.distance[4], found.loss[4, 0], click=True)
-    page.wait(lambda: page.find("#shift-value").text == f"{GRID[4]:.2f}")
+    place, wanted = (found.distance[4], found.loss[4, 0]), f"{GRID[4]:.2f}"
+    page.click_at("curve", *place, lambda: page.find("#shift-value").text == wanted)
 
 
 @pytest.mark.parametrize(("side", "shift"), [(0, 0.0), (1, 0.9)])
@@ -253,8 +257,10 @@ def test_the_pointer_shows_the_pair_under_it(page, rows, side, shift):
     assert tip.text.endswith(f"rank of the partner: {ranks[0]} and {ranks[1]}")
     picked = [page.data("picked", column) for column in "xy"]
     np.testing.assert_allclose(np.array(picked), points[:, [lonely, N + lonely]], atol=1e-9)
-    page.point_at("map", *points[:, side * N + lonely], click=True)
-    page.wait(lambda: page.find("#pair-title").text == f"Pair {lonely}")
+    title = f"Pair {lonely}"
+    page.click_at(
+        "map", *points[:, side * N + lonely], lambda: page.find("#pair-title").text == title
+    )
     assert page.find("#row").get_attribute("value") == str(lonely)
     assert wanted in page.find("#pair-card").text
 
@@ -367,7 +373,7 @@ def test_the_real_clip(browser, pages):
     """Lowest at the untouched gap at 1/100, where the modalities meet at 1/1."""
     page = Page(browser, pages["clip"])
     assert page.number("gap", 0) == 0.851
-    assert page.find("#loss-note").text.startswith("▼ lowest, 0.566 at 0.851")
+    assert page.find("#loss-note").text.startswith("▼ 0.566 at 0.851")
     assert page.data("lowest", "x")[0] == page.data("loss-now", "x")[0]
     page.choose("scale", "1/1")
     page.wait(lambda: " at 0.115" in page.find("#loss-note").text)
