@@ -373,7 +373,7 @@ def test_the_real_clip(browser, pages):
     """Lowest at the untouched gap at 1/100, where the modalities meet at 1/1."""
     page = Page(browser, pages["clip"])
     assert page.number("gap", 0) == 0.851
-    assert page.find("#loss-note").text.startswith("▼ 0.566 at 0.851")
+    assert page.find("#loss-note").text.startswith("▼ lowest, 0.566 at 0.851")
     assert page.data("lowest", "x")[0] == page.data("loss-now", "x")[0]
     page.choose("scale", "1/1")
     page.wait(lambda: " at 0.115" in page.find("#loss-note").text)
