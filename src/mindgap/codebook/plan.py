@@ -101,11 +101,6 @@ def _problems(task: str, one: CodebookTask, config: Config) -> Iterator[str]:
         yield f"{where}: a batch of {one.batch} cannot be divided among {one.processes} processes"
 
 
-def codebook_sets(trainings: dict[str, CodebookTraining]) -> list[str]:
-    """Data sets that the codebooks of a run read, each once."""
-    return list(dict.fromkeys(d for one in trainings.values() for d in one.datasets.values()))
-
-
 def inputs_of(training: CodebookTraining, run: str) -> dict[str, Any]:
     """Role -> pairs that a training reads, and the arrays of one's own."""
     pairs = {role: paths.pairs(run, name) for role, name in training.datasets.items()}

@@ -12,11 +12,11 @@ from mindgap.downstream.classes import Labelled
 from mindgap.downstream.methods import UNPAIRED, Maps, all_methods
 from mindgap.downstream.mixed import Corpora, rank_everything
 from mindgap.downstream.rows import UnitRows
+from mindgap.downstream.trial import split
 from mindgap.embed.store import Embeddings
 from mindgap.gap.cosines import mean_cosine, unit_rows
 from mindgap.gap.measures import modality_gap, relative_gap
 from mindgap.gap.retrieval import recall
-from mindgap.runtime.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -63,16 +63,10 @@ def splits(n: int, calibration: float, seed: int) -> dict[str, tuple[np.ndarray,
     `held_out` fits on a draw of the share `calibration` and tests on the rest; `transductive` fits
     on the test rows themselves, all of them.
     """
-    count = round(calibration * n)
-    if count < 2 or n - count < 2:
-        raise UserError(
-            f"config: downstream.methods.calibration is {calibration:g}, which splits {n} items "
-            f"into {count} to fit on and {n - count} to test on; both need two or more"
-        )
-    order = np.random.default_rng(seed).permutation(n)
+    fit_on, held = split(n, calibration, seed, name="config: downstream.methods.calibration")
     every = np.arange(n)
     return {
-        "held_out": (np.sort(order[:count]), np.sort(order[count:])),
+        "held_out": (fit_on, np.sort(held)),
         "transductive": (every, every),
     }
 

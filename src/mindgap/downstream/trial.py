@@ -47,12 +47,14 @@ class Trial:
     shares: dict[str, np.ndarray]
 
 
-def split(n: int, calibration: float, seed: int, least: int = 2) -> tuple[np.ndarray, np.ndarray]:
+def split(
+    n: int, calibration: float, seed: int, least: int = 2, name: str = "calibration"
+) -> tuple[np.ndarray, np.ndarray]:
     """Items to fit on, in order, and items to test on, in random order; `least` of each or more."""
     count = round(calibration * n)
     if min(count, n - count) < least:
         raise UserError(
-            f"calibration={calibration:g} of {n} pairs leaves {count} to fit on and {n - count} to "
+            f"{name}={calibration:g} of {n} pairs leaves {count} to fit on and {n - count} to "
             f"test on; both need {least} or more"
         )
     order = np.random.default_rng(seed).permutation(n)

@@ -139,11 +139,6 @@ def _word(value: Any) -> str:
     return f"{value:g}" if isinstance(value, (int, float)) else str(value)
 
 
-def needed_sets(trainings: dict[str, Training]) -> list[str]:
-    """Data sets that the trainings of a run read, each once."""
-    return list(dict.fromkeys(d for one in trainings.values() for d in one.datasets.values()))
-
-
 def outputs_of(name: str, run: str) -> list[str]:
     """Files of a training's checkpoint that the workflow goes by."""
     return [f"{paths.checkpoint(run, name)}/{file}" for file in paths.CHECKPOINT]
