@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mindgap.train.effects import t_interval
+from mindgap.train.effects import detectable, t_interval
 
 _GEOMETRY = ("gap", "relative_gap", "separability", "cosine_matched", "cosine_a", "cosine_b")
 _USAGE = ("perplexity_a", "perplexity_b", "perplexity", "dead", "shared", "overlap", "divergence")
@@ -113,8 +113,9 @@ def measure_contrasts(
 ) -> pd.DataFrame:
     """Mean of each variant, and differences between variants seed by seed; one row per effect.
 
-    Intervals are Student's, over seeds. An effect is named after its variant, or after both of
-    them: `matched minus both`.
+    Intervals are Student's, over seeds; `detectable` is the smallest effect that as many seeds as
+    scattered would have shown in four of five cases. An effect is named after its variant, or after
+    both of them: `matched minus both`.
     """
     rows: list[dict[str, Any]] = []
     for task, some in table.groupby("task", sort=False):
@@ -132,6 +133,8 @@ def measure_contrasts(
                     continue
                 estimate, low, high = t_interval(each, confidence)
                 row = {"task": task, "effect": effect, "measure": measure, "estimate": estimate}
-                rows.append(row | {"low": low, "high": high, "seeds": len(each)})
-    columns = ["task", "effect", "measure", "estimate", "low", "high", "seeds"]
+                least = detectable(each, confidence)
+                row |= {"low": low, "high": high, "seeds": len(each), "detectable": least}
+                rows.append(row)
+    columns = ["task", "effect", "measure", "estimate", "low", "high", "seeds", "detectable"]
     return pd.DataFrame(rows, columns=columns).assign(interval="t over seeds")

@@ -11,6 +11,8 @@ from scipy import stats
 
 from mindgap.runtime.errors import UserError
 
+POWER = 0.8  # of the test whose smallest detectable effect is given
+
 
 def t_interval(values: np.ndarray, confidence: float) -> tuple[float, float, float]:
     """Mean of n values and its Student interval: mean -+ t(n - 1) s / sqrt(n), s with n - 1."""
@@ -19,6 +21,19 @@ def t_interval(values: np.ndarray, confidence: float) -> tuple[float, float, flo
         return mean, float("nan"), float("nan")
     half = _student(confidence, n - 1) * np.std(values, ddof=1) / np.sqrt(n)
     return mean, mean - float(half), mean + float(half)
+
+
+def detectable(values: np.ndarray, confidence: float) -> float:
+    """Smallest effect that n values with this scatter show with a power of 0.8.
+
+    (t_{n-1}((1 + confidence) / 2) + t_{n-1}(0.8)) s / sqrt(n): the usual approximation of the
+    minimum detectable effect of a two-sided t-test (Bloom 1995). NaN for a single value.
+    """
+    n = len(values)
+    if n < 2:
+        return float("nan")
+    quantiles = _student(confidence, n - 1) + float(stats.t.ppf(POWER, n - 1))
+    return quantiles * float(np.std(values, ddof=1)) / n**0.5
 
 
 @cache
