@@ -20,6 +20,7 @@ include: "rules/shift.smk"
 include: "rules/train.smk"
 include: "rules/downstream.smk"
 include: "rules/codebook.smk"
+include: "rules/units.smk"
 include: "rules/report.smk"
 
 

@@ -11,6 +11,8 @@ READ = [name for name, one in CODEBOOKS.items() if one.discrete]
 MEASURES = ["trajectory", "final", "retrieval"]
 MEASURED = {"max_pairs", "sets", "set_items"}  # options that only the measures have
 READINGS = ["usage", "meaning", "concepts", "generalisation", "places", "agreement"]
+UNITS = THIS.units  # codebooks whose held-out pairs know the place of every word
+UNIT_TABLES = ["units", "crossings", "queries"]
 
 
 rule train_codebook:
@@ -109,10 +111,14 @@ rule compare_codebooks:
         read=expand(
             "results/{run}/codebook/parts/{name}.{part}.csv", run=RUN, name=READ, part=READINGS
         ),
+        units=expand(
+            "results/{run}/codebook/parts/{name}.{part}.csv", run=RUN, name=UNITS, part=UNIT_TABLES
+        ),
     output:
         **{
             name: shown_table("codebook", name)
             for name in ["codebooks", "effects", "trajectories", "retrieval", *READINGS[:-1]]
+            + (UNIT_TABLES if UNITS else [])
         },
     log:
         "results/{run}/logs/compare_codebooks.log",

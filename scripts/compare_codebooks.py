@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from mindgap.codebook.summary import measure_contrasts, reading_row, wide_row
+from mindgap.codebook.unit_tables import unit_row
 from mindgap.runtime.files import read_csv, write_csv
 from mindgap.runtime.job import run
 
@@ -14,7 +15,7 @@ KEY = ["task", "variant", "seed"]
 def main(job):
     """Write the joined tables, one row per codebook, and the effects."""
     tables = {}
-    for path in map(Path, [*job.input.trained, *job.input.read]):
+    for path in map(Path, [*job.input.trained, *job.input.read, *job.input.units]):
         name = path.suffixes[-2].removeprefix(".")
         tables.setdefault(name, {})[path.name.removesuffix(f".{name}.csv")] = read_csv(path)
     rows = []
@@ -24,6 +25,8 @@ def main(job):
         if codebook in tables.get("concepts", {}):
             parts = [tables[name][codebook] for name in ("concepts", "generalisation", "places")]
             row |= reading_row(*parts) | tables["agreement"][codebook].iloc[0, 3:].to_dict()
+        if codebook in tables.get("units", {}):
+            row |= unit_row(*(tables[name][codebook] for name in ("units", "crossings", "queries")))
         rows.append(row)
     whole = pd.DataFrame(rows)
     write_csv(job.output.codebooks, whole)

@@ -377,3 +377,36 @@ def test_what_cannot_be_quantised_is_refused():
             book.place(rows)
     with pytest.raises(UserError, match="a batch is all padding"):
         book.place(tokens(0))
+
+
+@pytest.mark.parametrize("kind", ["rvq", "simvq"])
+def test_quantisers_of_the_library_have_the_interface_of_ours(kind):
+    from mindgap.codebook.others import make_quantiser
+
+    torch.manual_seed(0)
+    options = CodebookRecipe(quantiser=kind, codes=8, code_dimension=6)
+    quantiser = make_quantiser(options, 2, 0).train()
+    rows, modality = tokens(200), torch.arange(200) // 100
+    quantiser.start(rows, modality, 200)
+    before = quantiser.table().detach().clone()
+    given = rows.clone().requires_grad_(True)
+    found = quantiser(quantiser.place(given))
+    some = clear(rows, before)
+    assert some.sum() > 100
+    assert (found.codes == nearest_codes(rows, before))[some].all()
+    assert found.codes.shape == (200,)
+    (found.rows.square().sum() + found.loss).backward()
+    assert given.grad.abs().sum() > 0
+    if kind == "rvq":
+        # The second codebook takes away a part of what the first leaves over.
+        left = (rows - before[found.codes]).square().sum()
+        assert (rows - found.rows.detach()).square().sum() < 0.8 * left
+        assert not torch.equal(quantiser.table(), before)
+    else:
+        assert torch.equal(found.rows.detach().norm(dim=1) > 0, torch.ones(200, dtype=bool))
+        assert next(quantiser.inner.code_transform.parameters()).grad.abs().sum() > 0
+    # Nothing moves in evaluation.
+    quantiser.eval()
+    now = quantiser.table().detach().clone()
+    quantiser(quantiser.place(rows))
+    assert torch.equal(quantiser.table(), now)

@@ -72,6 +72,8 @@ def test_every_kind_has_its_schema_sources_and_prompts(root):
             definition = {"kind": kind, "split": split}
             for source, name in sources(definition):
                 find_source(table, source, name)
+            if "scenes" in fields:  # as many as one asks for
+                continue
             counts = table[sources(definition)[0][0]].get("items", {})
             assert split in counts, f"{kind}: {split}"
         if entry.reader.startswith("mindgap.data.labelled"):

@@ -38,6 +38,7 @@ DOWNLOADS = {
     "methods": 4,
     "paper": 17,
     "published": 2,
+    "scenes": 3,
     "smoke": 0,
     "spoken": 3,
     "train": 0,

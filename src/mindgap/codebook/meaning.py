@@ -37,7 +37,8 @@ def read_concepts(pairs: str | Path, columns: list[str], modalities: list[str]) 
     """Concepts of each item: bool, one row per item and one column per concept, `family: value`.
 
     `objects` gives shape, colour, size and motion (and place, where no sound is among the
-    modalities); `label` the class; `text` the words of all captions.
+    modalities); `words` the words that are spoken; `label` the class; `text` the words of all
+    captions.
     """
     found: list[set[str]] = []
     families = FAMILIES if "audio" not in modalities else FAMILIES[:-1]
@@ -48,9 +49,10 @@ def read_concepts(pairs: str | Path, columns: list[str], modalities: list[str]) 
             own: set[str] = set()
             for thing in row.get("objects") or ():
                 own |= {f"{family}: {thing[family]}" for family in families}
+            own |= {f"word: {one['word']}" for one in row.get("words") or ()}
             if row.get("label") and "objects" not in row:
                 own.add(f"class: {row['label']}")
-            if "objects" not in row and "label" not in row:
+            if not {"objects", "words", "label"} & set(row):
                 words = {w for text in row.get("text") or () for w in _WORD.findall(text.lower())}
                 own |= {f"word: {word}" for word in words}
             found.append(own)
@@ -60,7 +62,7 @@ def read_concepts(pairs: str | Path, columns: list[str], modalities: list[str]) 
 
 def concept_columns(names: list[str]) -> list[str]:
     """Columns of a pairs table to read the concepts from: truth, else labels, else captions."""
-    for column in ("objects", "label"):
+    for column in ("objects", "words", "label"):
         if column in names:
             return [column]
     return ["text"]

@@ -228,7 +228,7 @@ class TwoPaths(torch.nn.Module):
                 sources,
             )
             total = total + options.matching * matched
-        learned = options.quantiser == "learned"
+        learned = options.quantiser in ("learned", "simvq")
         weight = 1.0 if learned else options.commitment
         return total + weight * seen.commitment if weight else total
 

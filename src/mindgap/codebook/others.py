@@ -91,7 +91,12 @@ class Fsq(torch.nn.Module):
 
 
 def make_quantiser(options: CodebookRecipe, modalities: int, seed: int) -> torch.nn.Module:
-    """The quantiser that `options` name: `ema`, `learned` or `fsq`."""
+    """The quantiser that `options` name; `rvq` and `simvq` come from vector-quantize-pytorch."""
+    if options.quantiser in ("rvq", "simvq"):
+        from mindgap.codebook.library import Residual, Sim
+
+        kind = {"rvq": Residual, "simvq": Sim}[options.quantiser]
+        return kind(options.codes, options.code_dimension, options.decay, seed)
     if options.quantiser == "fsq":
         return Fsq(options.levels, options.code_dimension)
     if options.quantiser == "learned":

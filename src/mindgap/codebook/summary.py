@@ -39,6 +39,23 @@ TESTED = (
     "on_b",
     "background_a",
     "background_b",
+    "pnmi_a",
+    "pnmi_b",
+    "pnmi_above_a",
+    "pnmi_above_b",
+    "purity_above_a",
+    "purity_above_b",
+    "words_a",
+    "words_b",
+    "boundary_above_b",
+    "r_value_b",
+    "pointing_above_a",
+    "iou_above_a",
+    "crossing_above_ab",
+    "crossing_above_ba",
+    "own_codes",
+    "query_above",
+    "query_among",
 )
 
 

@@ -60,8 +60,10 @@ class TwoPathOptions(Options):
     paths: Literal["continuous", "discrete", "both"] = Field(
         "both", description="Paths from tokens to vectors."
     )
-    quantiser: Literal["ema", "learned", "fsq"] = Field(
-        "ema", description="Codes as moving averages, learned by gradients, or fixed levels."
+    quantiser: Literal["ema", "learned", "fsq", "rvq", "simvq"] = Field(
+        "ema",
+        description="Codes as moving averages, learned by gradients, or fixed levels; rvq adds a "
+        "second codebook for what the first leaves over, simvq learns one map of fixed codes.",
     )
     codes: int = Field(64, ge=2, le=32767, description="V, the number of codes.")
     levels: list[Annotated[int, Field(ge=2)]] = Field(

@@ -207,6 +207,28 @@ class MnistFsdd(Labelled):
     pairing_seed: Seed = Field(description="Seed of the pairing.")
 
 
+class SpokenScenes(Published):
+    """Pictures of two to four MNIST digits, and a speaker of FSDD who names them in random order.
+
+    The text has the names in the order in which they are spoken. Columns `places` and `words` hold
+    the truth: the box of each digit in pixels, onset and end of each word in seconds. Of six
+    speakers four train, one validates, one tests; a picture or recording is in one split only.
+    """
+
+    kind: Literal["spoken_scenes"]
+    split: Literal["train", "validation", "test"] = Field(description=_SPLIT)
+    scenes: int = Field(ge=2, description="Number of scenes.")
+    scene_seed: Seed = Field(description="Seed of the scenes.")
+    validation_speaker: str = Field(description="Speaker of the split `validation`.")
+    test_speaker: str = Field(description="Speaker of the split `test`; all others train.")
+    size: int = Field(48, ge=32, le=256, description="Side of the pictures in pixels.")
+    control: Literal["none", "silent", "shuffled"] = Field(
+        "none",
+        description="silent leaves the noise floor alone of each sound; shuffled gives each "
+        "picture the sound of the next scene.",
+    )
+
+
 class Uniprot(Published):
     """Texts and amino-acid sequences of UniProt as published with CLASP."""
 
@@ -266,7 +288,7 @@ def _plain(kind: str, base: type[Published], text: str, splits: str) -> type[Pub
 
 KINDS = [
     *(Shapes, Digits, Folder, Webdataset, Huggingface),
-    *(Mscoco, MsrVtt, Fairface, MnistFsdd, Uniprot),
+    *(Mscoco, MsrVtt, Fairface, MnistFsdd, SpokenScenes, Uniprot),
     *(_plain(kind, Published, *one) for kind, one in _CAPTIONED.items()),
     *(_plain(kind, Labelled, *one) for kind, one in _LABELLED.items()),
 ]

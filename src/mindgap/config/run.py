@@ -171,6 +171,15 @@ class Run:
         alone = {"figure1_features": self.origins["features"]} if len(self.origins) > 1 else {}
         return first | alone
 
+    @cached_property
+    def units(self) -> list[str]:
+        """Codebooks with codes whose held-out pairs know the place and time of each word."""
+        return [
+            name
+            for name, one in self.codebooks.items()
+            if one.discrete and self.sets[one.datasets["test"]]["kind"] == "spoken_scenes"
+        ]
+
     @property
     def sharded(self) -> list[str]:
         """Data sets that several jobs embed."""
@@ -189,7 +198,8 @@ class Run:
         names += ["trajectories", "trainings"] if self.trainings else []
         names += [f"downstream/{name}" for name in self.downstream.figures()]
         shown = figures_of(self.codebooks, self.config.codebook.shown)
-        return [*(f"{name}.png" for name in names), *shown]
+        units = [f"units/{name}.png" for name in self.units if f"codes/{name}.png" in shown]
+        return [*(f"{name}.png" for name in names), *shown, *units]
 
     @cached_property
     def tables(self) -> list[str]:

@@ -192,6 +192,11 @@ KINDS: dict[str, Kind] = {
         _fixed("image", "audio", "text"),
         lambda o: _mnist(o) | _FSDD,
     ),
+    "spoken_scenes": Kind(
+        "mindgap.data.spoken_scenes:spoken_scenes",
+        _fixed("image", "audio", "text"),
+        lambda o: _mnist({"split": "test"}) | _FSDD,
+    ),
     "places_audio": Kind(
         "mindgap.data.spoken:places_audio",
         _fixed("image", "audio", "text"),

@@ -16,9 +16,14 @@ from mindgap.data.digits import digits_batches
 from mindgap.data.items import Item, Tally, check_items
 from mindgap.data.medium import Limits
 from mindgap.data.pairs import write_pairs
-from mindgap.data.shapes import TRUTH, shapes_batches
+from mindgap.data.shapes import TRUTH as SHAPES
+from mindgap.data.shapes import shapes_batches
+from mindgap.data.spoken_scenes import TRUTH as SPOKEN_SCENES
 from mindgap.runtime.errors import UserError
 from mindgap.runtime.files import write_csv
+
+#: Columns that hold the truth, of the kinds that have any.
+_TRUTH = {"shapes": SHAPES, "spoken_scenes": SPOKEN_SCENES}
 
 
 def build_pairs(
@@ -58,12 +63,12 @@ def build_pairs(
     tally = Tally()
     if kind in ("shapes", "digits"):
         batches = shapes_batches if kind == "shapes" else digits_batches
-        truth = TRUTH if kind == "shapes" else None
-        items = write_pairs(path, batches(**typed.model_dump(exclude={"kind"})), truth, about)
+        made = batches(**typed.model_dump(exclude={"kind"}))
+        items = write_pairs(path, made, _TRUTH.get(kind), about)
         counts = {"items_in": items, "items_out": items}
     else:
         rows = _read(Path(path).stem, tally, typed, how or {}, prompts, threads)
-        write_pairs(path, rows, about=about)
+        write_pairs(path, rows, _TRUTH.get(kind), about)
         counts = tally.counts
     if failures is not None:
         write_csv(failures, pd.DataFrame(tally.failures, columns=["what", "name", "reason"]))

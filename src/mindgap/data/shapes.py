@@ -186,7 +186,7 @@ def shapes_batches(
                     "id": f"{i:06d}",
                     "image": _png(pictures[:1]),
                     "text": captions(scene, detail),
-                    "audio": _wav(sound(scene, rng)),
+                    "audio": encode_wave(sound(scene, rng)),
                     "video": _png(pictures[1:]),
                     "label": f"{first.colour} {first.shape}",
                     "group": scene.background,
@@ -272,7 +272,8 @@ def _png(frames: list[Image.Image]) -> bytes:
     return stream.getvalue()
 
 
-def _wav(samples: np.ndarray) -> bytes:
+def encode_wave(samples: np.ndarray) -> bytes:
+    """Encode samples in [-1, 1] as 16-bit mono."""
     stream = io.BytesIO()
     with wave.open(stream, "wb") as file:
         file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", "not compressed"))

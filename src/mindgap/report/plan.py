@@ -69,6 +69,8 @@ def count_items(definition: dict[str, Any], table: dict[str, Any], pairs: Path) 
     """Items of a data set: of its pairs where they exist, else as configured or published."""
     if pairs.exists():
         return _rows(pairs)
+    if "scenes" in definition:
+        return definition["scenes"]
     published = None
     if wanted := sources(definition) or sources({**definition, "files": {}}):
         counts = table[wanted[0][0]].get("items", {})
