@@ -13,7 +13,7 @@ ARGS   ?=
 RUN     = $$($(BIN)/mindgap run-name "$$CONFIG")
 PINS   := requirements.lock pyproject.toml
 
-.PHONY: help setup reproduce report scorecard plan audit check push pull quick test test-all test-faults test-slurm test-remotes test-numerics test-install test-browser lint format lock clean
+.PHONY: help setup reproduce report scorecard plan audit check push pull quick test test-all test-faults test-slurm test-remotes test-numerics test-install test-browser test-docs snapshot docs lint format lock clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -56,6 +56,12 @@ plan: setup  ## what a run would download, compute and store: make plan [CONFIG=
 scorecard: setup  ## one scorecard over all finished runs: results/scorecard.md
 	@$(BIN)/mindgap scorecard
 
+snapshot: setup  ## keep what the pages quote of finished runs in docs/snapshot/
+	@$(BIN)/mindgap snapshot
+
+docs: setup  ## write README.md and the pages from docs/snapshot/, and the site in site/
+	@$(BIN)/mindgap pages && NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict && echo "site/index.html"
+
 # A worker takes whole files (tests/conftest.py).
 PYTEST  = $(BIN)/python -m pytest -n 2
 
@@ -65,13 +71,16 @@ quick: setup lint  ## lint, format and unit tests (2 min)
 test: setup lint  ## lint, format, unit, golden and workflow tests (15 min)
 	@$(PYTEST)
 
-test-all: test test-install test-browser test-numerics test-faults test-remotes test-slurm  ## every test there is (90 min, as root)
+test-all: test test-install test-docs test-browser test-numerics test-faults test-remotes test-slurm  ## every test there is (90 min, as root)
 
 test-faults: setup  ## 20 kills at random moments, full disks (as root)
 	@KILLS=20 $(BIN)/python -m pytest tests/workflow/test_faults.py
 
 test-install: setup  ## the wheel with the core alone in a fresh environment and an empty folder (2 min)
 	@$(BIN)/python -m pytest tests/install
+
+test-docs: setup  ## run the command blocks of README and pages in a clean clone (10 min)
+	@$(BIN)/python -m pytest tests/docs
 
 test-browser: setup  ## the explorer in Chromium, which it installs where it can (root, Debian; 1 min)
 	@command -v chromedriver >/dev/null || \
@@ -117,7 +126,7 @@ format: setup  ## format code and rules
 lock:  ## write requirements.lock anew
 	$(PYTHON) -m venv --clear $(VENV)-lock
 	$(VENV)-lock/bin/pip install --quiet torch==2.13.0
-	$(VENV)-lock/bin/pip install --quiet '.[workflow,test]' hatchling editables
+	$(VENV)-lock/bin/pip install --quiet '.[workflow,test,docs]' hatchling editables
 	{ sed -n '/^#/p' requirements.lock; $(VENV)-lock/bin/pip freeze --exclude mindgap \
 	  | grep -viE '^(nvidia-|cuda-|triton)' | sed -E 's/^(torch==[0-9.]+).*/\1/'; } > requirements.tmp
 	mv requirements.tmp requirements.lock; rm -rf $(VENV)-lock

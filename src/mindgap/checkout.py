@@ -121,6 +121,25 @@ def outs_without(
 
 
 @app.command(hidden=True)
+def snapshot() -> None:
+    """Keep what the pages quote of the finished runs in docs/snapshot/."""
+    with _checkout():
+        from mindgap.docs.snapshot import read_plan, take_snapshot
+
+        print("\n".join(take_snapshot(RESULTS, Path("docs/snapshot"), read_plan())))
+
+
+@app.command(hidden=True)
+def pages() -> None:
+    """Fill the templates of README.md and docs/ from docs/snapshot/, and write the explorer."""
+    with _checkout():
+        from mindgap.docs.render import write_documents, write_explorer
+
+        print("\n".join(write_documents()))
+        write_explorer()
+
+
+@app.command(hidden=True)
 def manual() -> None:
     """Write config/README.md and config/schema.json from the types of the options."""
     with _checkout():

@@ -193,15 +193,29 @@ def test_conda_takes_its_pins_from_the_lock(root):
     assert Requirement(f"python{project['requires-python']}").specifier.contains(python)
 
 
-def test_readme_names_every_figure_and_run(root):
+def test_pages_name_every_figure_and_run(root):
     readme = (root / "README.md").read_text()
     for path in (root / "config").glob("*.yaml"):
         assert f"config/{path.name}" in readme
+    tables = (root / "docs/reference/tables.md").read_text()
     rules = "".join(path.read_text() for path in (root / "rules").glob("*.smk"))
     for rule in re.findall(r"^rule (plot_\w+):", rules, re.MULTILINE):
-        assert f"`{rule}`" in readme
-    for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", readme):
-        assert (root / target).exists(), target
+        assert f"`{rule}`" in tables
+
+
+def test_links_outside_the_site_lead_somewhere(root):
+    """Those between its pages are checked by `mkdocs build --strict`."""
+    for page in ("README.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", (root / page).read_text()):
+            assert (root / target).exists(), f"{page}: {target}"
+
+
+def test_every_quoted_table_is_explained(root):
+    """Each table that pages quote has a row in docs/reference/tables.md."""
+    text = (root / "docs/reference/tables.md").read_text()
+    for table in yaml.safe_load((root / "docs/snapshot.yaml").read_text())["tables"]:
+        name = table.rpartition("/")[2]
+        assert f"`{name}`" in text or f"`{table}`" in text or "decisions/" in table, table
 
 
 def test_project_speaks_of_itself_alone(root):

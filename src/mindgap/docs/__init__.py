@@ -1,0 +1,1 @@
+"""Pages: a snapshot of the small tables of finished runs, and templates filled from it."""
