@@ -47,4 +47,4 @@ rule all:
 
 
 onsuccess:
-    print(read_summary(RUN))
+    print(read_summary(RUN, ROOT))

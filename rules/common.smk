@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from mindgap.config import read_yaml
+from mindgap.config import merge, read_yaml
 from mindgap.config.files import file_problems, name_problems
 from mindgap.config.read import read_config
 from mindgap.config.run import Run
@@ -16,7 +16,10 @@ from mindgap.digest import code_digest, tree_digest
 from mindgap.runtime.errors import UserError, refuse
 from mindgap.train.trainings import checkpoint_of, outputs_of
 
-ROOT = Path(workflow.basedir)
+# Where this project is: another workflow may have it as a module and run in a folder of its own.
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+HERE = Path(os.path.relpath(ROOT))
+os.environ.update(MINDGAP_HOME=HERE.as_posix())
 SOURCES = read_yaml(ROOT / "workflow/sources.yaml")
 PROMPTS = read_yaml(ROOT / "workflow/prompts.yaml")
 
@@ -27,7 +30,9 @@ def resolve():
         if workflow.is_main_process:
             for path in workflow.configfiles:
                 read_config(path)
-        run = Run.resolve(config, PROMPTS)
+        # A module has no configfile of its own.
+        given = merge(read_yaml(ROOT / "config/default.yaml"), config)
+        run = Run.resolve(given, PROMPTS)
         # Jobs need not look again: what they wait for may be made on another machine.
         if workflow.is_main_process:
             saved = Path(f"results/{run.name}/config.yaml")
@@ -62,6 +67,11 @@ CARRIERS = [name for name, model in MODELS.items() if not model.embeds]
 JOINT = [name for name, model in MODELS.items() if model.kind == "joint"]
 ENCODERS = [name for name in MODELS if name not in (*CARRIERS, *JOINT)]
 SHARDS, SHARDED = config["embed"]["shards"], THIS.sharded
+
+
+def shipped(path):
+    """Path of a file that comes with this project."""
+    return local((HERE / path).as_posix())
 
 
 def memory(gigabytes):
@@ -108,7 +118,7 @@ def sooner(wildcards):
 def carried(model, records=False):
     """Files behind a model that brings its own embeddings; shipped ones lie beside the code."""
     files = carried_files(MODELS[model].options, records)
-    return [local(f) if f.startswith("resources/") else f for f in files]
+    return [local(f) if f.startswith((HERE / "resources").as_posix()) else f for f in files]
 
 
 def reader(definition):

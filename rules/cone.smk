@@ -78,7 +78,7 @@ rule measure_cones:
 rule trace_depth:
     """Trace the mean cosine over the depth of random networks, beside the published curves."""
     input:
-        reference=local("workflow/reference/depth.csv"),
+        reference=shipped("workflow/reference/depth.csv"),
     output:
         depth="results/{run}/cone/depth.csv",
         points="results/{run}/cone/depth_points.csv",
@@ -102,7 +102,7 @@ rule trace_depth:
 rule check_theorems:
     """Try Theorems 1 and 2 on random draws, and compute how much of a sphere a cone covers."""
     input:
-        reference=local("workflow/reference/theorems.csv"),
+        reference=shipped("workflow/reference/theorems.csv"),
     output:
         growth=shown_table("cone", "growth"),
         variance=shown_table("cone", "variance"),

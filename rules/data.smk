@@ -11,7 +11,7 @@ results/{run}/pairs/{dataset}.parquet.
 rule fetch_source:
     """Fetch data/{source}/{filename} from the mirror or its own address, or verify the copy there."""
     input:
-        table=ancient(local("workflow/sources.yaml")),
+        table=ancient(shipped("workflow/sources.yaml")),
     output:
         "data/.fetched/{source}/{filename}.sha256",
     log:

@@ -143,10 +143,10 @@ rule compare_models:
 rule audit_published:
     """Recompute the paper's own statistics from the counts and accuracies that it gives."""
     input:
-        zero_shot=local("workflow/reference/zero_shot.csv"),
-        initialisation=local("workflow/reference/initialisation.csv"),
-        fairface=local("workflow/reference/fairface.csv"),
-        accuracy=local("workflow/reference/fairface_accuracy.csv"),
+        zero_shot=shipped("workflow/reference/zero_shot.csv"),
+        initialisation=shipped("workflow/reference/initialisation.csv"),
+        fairface=shipped("workflow/reference/fairface.csv"),
+        accuracy=shipped("workflow/reference/fairface_accuracy.csv"),
     output:
         tests=shown_table("downstream", "published_tests"),
         intervals=shown_table("downstream", "published_intervals"),

@@ -68,11 +68,11 @@ REFERENCES = sorted(path.name for path in (ROOT / "workflow/reference").glob("*.
 rule score_claims:
     """Compare each claim with the tables of this run."""
     input:
-        claims=local("workflow/claims.yaml"),
-        schema=local("workflow/schemas/claims.schema.yaml"),
-        figures=local("workflow/figures.yaml"),
-        about=local("workflow/report/workflow.rst"),
-        references=[local(f"workflow/reference/{name}") for name in REFERENCES],
+        claims=shipped("workflow/claims.yaml"),
+        schema=shipped("workflow/schemas/claims.schema.yaml"),
+        figures=shipped("workflow/figures.yaml"),
+        about=shipped("workflow/report/workflow.rst"),
+        references=[shipped(f"workflow/reference/{name}") for name in REFERENCES],
         tables=lambda w: [f"results/{RUN}/{table}" for table in claim_tables()],
         gaps=["results/{run}/gap/gap.csv"] if THIS.decided else [],
         decisions=expand("results/{{run}}/{file}.{kind}", file=DECISIONS, kind=["csv", "md"]),
@@ -105,7 +105,7 @@ rule record_run:
     """Record what made a run, at what cost, and the checksum of every file; `make check` verifies it."""
     input:
         results=THIS.results,
-        lock=local("requirements.lock"),
+        lock=shipped("requirements.lock"),
     output:
         json="results/{run}/record.json",
         html=report(
@@ -143,8 +143,8 @@ rule check_scorecard:
 rule audit_claims:
     """Change on purpose what each claim reads, and see which errors turn it."""
     input:
-        claims=local("workflow/claims.yaml"),
-        references=[local(f"workflow/reference/{name}") for name in REFERENCES],
+        claims=shipped("workflow/claims.yaml"),
+        references=[shipped(f"workflow/reference/{name}") for name in REFERENCES],
         tables=lambda w: [f"results/{RUN}/{table}" for table in claim_tables()],
     output:
         "results/{run}/audit.csv",

@@ -34,7 +34,7 @@ rule sweep_shift:
 rule trace_spheres:
     """Compute the loss of the two worlds on the sphere beside the published curves."""
     input:
-        reference=local("workflow/reference/spheres.csv"),
+        reference=shipped("workflow/reference/spheres.csv"),
     output:
         azimuth="results/{run}/shift/sphere_azimuth.csv",
         minima="results/{run}/shift/sphere_minima.csv",

@@ -1,6 +1,7 @@
 """Run every command block of README and pages in a clone, page by page, as a reader would.
 
-A block that cannot run here has the line `<!-- not run: why -->` above it in its source.
+A block that cannot run here has the line `<!-- not run: why -->` above it in its source. What a page
+shows after `<!-- output -->` must be printed.
 """
 
 import os
@@ -24,6 +25,8 @@ BLOCK = re.compile(
     r"(?P<code>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
+#: Lines that the commands of a page print, among others.
+OUTPUT = re.compile(r"^<!-- output -->\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: Pages whose Python blocks are parts of files and not programs.
 PARTS = {Path("docs/how-to/other-workflow.md"), Path("docs/how-to/extend.md")}
 
@@ -75,6 +78,10 @@ def test_blocks_run(page, clone):
         ["bash", "-c", script(page)], cwd=clone, env=env, text=True, capture_output=True
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    printed = {" ".join(line.split()) for line in done.stdout.splitlines()}
+    text = (ROOT / page).read_text(encoding="utf-8")
+    shown = [line for found in OUTPUT.findall(text) for line in found.splitlines() if line]
+    assert [line for line in shown if " ".join(line.split()) not in printed] == []
 
 
 def test_pages_say_why_a_block_does_not_run():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,9 +93,13 @@ def named_checkpoints(names: list[str], revision: str | None) -> list[dict[str, 
 
 
 def shipped_file(source: str, name: str) -> str | None:
-    """Copy of a file that comes with the repository, or None."""
-    path = f"resources/{source}/{name}"
-    return path if Path(path).is_file() else None
+    """Copy of a file that comes with the repository, or None.
+
+    The repository is the working directory unless the workflow says, by the variable
+    `MINDGAP_HOME`, that another workflow has it as a module.
+    """
+    path = Path(os.environ.get("MINDGAP_HOME", "."), "resources", source, name)
+    return path.as_posix() if path.is_file() else None
 
 
 def place_of(source: str, name: str) -> str:

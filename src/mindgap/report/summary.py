@@ -35,14 +35,14 @@ def summary(scores: list[dict[str, Any]], run: str) -> str:
     return f"scorecard of run `{run}`: {len(scores)} claims: {count_words(count_verdicts(scores))}"
 
 
-def read_summary(run: str) -> str:
-    """The screen at the end of a run, from `results/{run}/scorecard.json`."""
+def read_summary(run: str, home: str | Path = ".") -> str:
+    """The screen at the end of a run; `home` is the folder of the project."""
     results = Path("results") / run
     path = results / "scorecard.json"
     if not path.exists():
         return f"no scorecard in {results} yet"
     scores = json.loads(path.read_text(encoding="utf-8"))
-    figures = yaml.safe_load(Path("workflow/figures.yaml").read_text(encoding="utf-8"))
+    figures = yaml.safe_load(Path(home, "workflow/figures.yaml").read_text(encoding="utf-8"))
     return "\n".join(to_screen(scores, figures, results, _decisions(results)))
 
 
