@@ -42,7 +42,7 @@ def labels():
 @pytest.fixture(scope="module")
 def found(rows, labels):
     pairs = Pairs.of(*rows, labels, text_share=0.3, seed=5)
-    return explore_pair(pairs, shifts=SHIFTS, inverse_temperatures=(100, 7), batch=20)
+    return explore_pair(pairs, SHIFTS)
 
 
 def moved(rows, shift):
@@ -74,7 +74,7 @@ def inflated(text, *shape):
 def test_a_shift_is_what_moved_rows_measure(rows, found, k):
     """All of it computed again from rows that were moved and normalised one by one."""
     x, y = moved(rows, SHIFTS[k])
-    state, items = found.shifts[k], np.arange(N)
+    state, items = found.states[k], np.arange(N)
     measured = mindgap.measure(x, y, bootstrap=50)
     numbers = state.numbers
     assert abs(numbers["gap"]) == pytest.approx(measured["gap"], abs=1e-9)
@@ -90,7 +90,7 @@ def test_the_mixed_corpus_is_that_of_a_trial(rows, found, k):
     order = np.random.default_rng(5).permutation(N)
     trial = try_rows(Rows(*(z[order] for z in moved(rows, SHIFTS[k]))), 0.3, N)
     gains = np.concatenate(list(trial.gains.values()))
-    assert found.shifts[k].numbers["ndcg"] == pytest.approx(gains.mean(), abs=1e-12)
+    assert found.states[k].numbers["ndcg"] == pytest.approx(gains.mean(), abs=1e-12)
     assert 0 < gains.mean() < 1
 
 
@@ -103,7 +103,7 @@ def test_classes_move_with_the_texts(rows, labels, found, k):
     classes = unit_rows(unit_rows(classes) + SHIFTS[k] / 2 * u)
     pictures = moved(rows, SHIFTS[k])[0][held]
     hits = accuracy(pictures, classes, labels[held])
-    assert found.shifts[k].numbers["accuracy"] == pytest.approx(hits.mean(), abs=1e-12)
+    assert found.states[k].numbers["accuracy"] == pytest.approx(hits.mean(), abs=1e-12)
 
 
 @pytest.mark.parametrize("k", range(len(SHIFTS)))
@@ -114,7 +114,7 @@ def test_nearest_rows_are_those_of_a_full_sort(rows, found, k):
         if a == b:
             np.fill_diagonal(cosines, -2)
         expected = np.argsort(-cosines, axis=1)[:, :5]
-        np.testing.assert_array_equal(found.shifts[k].nearest[way], expected)
+        np.testing.assert_array_equal(found.states[k].nearest[way], expected)
 
 
 def test_ties_are_misses():
@@ -150,11 +150,16 @@ def test_methods_are_those_of_compare_fixes(rows, labels, found):
     assert found.methods[0].state.numbers["gap"] == pytest.approx(gap, abs=1e-12)
 
 
-def test_the_loss_is_that_of_the_landscape(rows, found):
-    expected = mindgap.landscape(*rows, shifts=SHIFTS, inverse_temperatures=(100, 7), batch=20)
-    np.testing.assert_allclose(found.landscape.loss, expected.loss, rtol=1e-12)
-    gaps = [state.numbers["gap"] for state in found.shifts]
-    np.testing.assert_allclose(gaps, expected.distance, rtol=1e-12)
+def test_the_loss_is_that_of_the_landscape(rows, found, tmp_path):
+    options = {"shifts": SHIFTS, "inverse_temperatures": (100, 7), "batch": 20}
+    expected = mindgap.landscape(*rows, **options)
+    (pair,) = facts_of(mindgap.explore(*rows, path=tmp_path / "page.html", **options))["pairs"]
+    (loss,) = pair["losses"]
+    assert (loss["shifts"], loss["scales"], loss["batch"]) == (SHIFTS.tolist(), [100, 7], 20)
+    np.testing.assert_allclose(loss["loss"], expected.loss, rtol=1e-9)
+    gaps = [state.numbers["gap"] for state in found.states]
+    np.testing.assert_allclose(gaps, expected.distance, atol=1e-9)
+    np.testing.assert_allclose(loss["distance"], expected.distance, rtol=1e-9)
     assert gaps[-1] < 0 < gaps[0]
 
 
@@ -196,9 +201,10 @@ def test_the_real_clip_is_lowest_where_it_was_published(published, tmp_path):
         x, y, shifts=grid, inverse_temperatures=scales, batch=50, path=tmp_path / "page.html"
     )
     (pair,) = facts_of(page)["pairs"]
-    assert pair["shifts"] == grid.tolist()
-    lowest = np.array(pair["loss"]).argmin(axis=0)
-    assert [round(pair["distance"][k], 3) for k in lowest] == [0.851, 0.115]
+    (loss,) = pair["losses"]
+    assert pair["shifts"] == loss["shifts"] == grid.tolist()
+    lowest = np.array(loss["loss"]).argmin(axis=0)
+    assert [round(loss["distance"][k], 3) for k in lowest] == [0.851, 0.115]
     still = pair["states"]["numbers"][pair["shifts"].index(0)]
     assert still["gap"] == pytest.approx(0.8514, abs=5e-5)
     assert (still["recall_ab"], still["recall_ba"]) == (0.552, 0.506)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from mindgap.api.landscapes import INVERSE_TEMPERATURES
+from mindgap.api.landscapes import INVERSE_TEMPERATURES, landscape
 from mindgap.downstream.trial import class_numbers
 from mindgap.explorer.media import draw_thumbnails, find_pictures, shorten
-from mindgap.explorer.page import pair_facts, render
+from mindgap.explorer.page import Loss, pair_facts, render
 from mindgap.explorer.states import Pairs, explore_pair
 from mindgap.gap.cosines import unit_rows
 from mindgap.inputs import named_rows
@@ -102,26 +102,25 @@ def explore(
     if numbers is not None:
         numbers = class_numbers(numbers[shown], len(shown))
     grid = shift_grid(-1, 1.5, 0.1) if shifts is None else np.unique(np.asarray(shifts, float))
+    grid = np.union1d(grid, [0.0])
     colours = modality_colours(list(rows))
+    pairs = []
+    for a, b in combinations(rows, 2):
+        both = rows[a], rows[b]
+        found = landscape(
+            *both, shifts=grid, inverse_temperatures=inverse_temperatures, batch=batch
+        )
+        sizes = len(shown), len(shown) if batch is None else batch
+        loss = Loss("", *sizes, grid, found.inverse_temperatures, found.distance, found.loss)
+        explored = explore_pair(Pairs.of(*both, numbers, text_share=text_share, seed=seed), grid)
+        pairs.append(pair_facts((a, b), (colours[a], colours[b]), explored, [loss]))
     facts = {
         "rows": shown.tolist(),
         "total": n,
         "share": text_share,
         "captions": None if captions is None else [shorten(captions[row]) for row in shown],
         "thumbnails": None if pictures is None else draw_thumbnails(pictures, shown.tolist()),
-        "pairs": [
-            pair_facts(
-                (a, b),
-                (colours[a], colours[b]),
-                explore_pair(
-                    Pairs.of(rows[a], rows[b], numbers, text_share=text_share, seed=seed),
-                    shifts=np.union1d(grid, [0.0]),
-                    inverse_temperatures=inverse_temperatures,
-                    batch=batch,
-                ),
-            )
-            for a, b in combinations(rows, 2)
-        ],
+        "pairs": pairs,
     }
     write_text(path, render(facts))
     return Path(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -46,15 +47,48 @@ def as_json(value: Any) -> str:
     return text
 
 
-def pair_facts(names: tuple[str, str], colours: tuple[str, str], found: Explored) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Loss:
+    """Loss of two modalities over shifts and temperatures, as a page shows it.
+
+    Attributes
+    ----------
+    name
+        What the grid is called.
+    pairs, batch
+        Number of pairs, and of those that share a loss.
+    shifts, scales, distance
+        (S,) shifts, (T,) inverse temperatures, (S,) signed distances of the means.
+    loss
+        (S, T) mean of both directions.
+    """
+
+    name: str
+    pairs: int
+    batch: int
+    shifts: np.ndarray
+    scales: np.ndarray
+    distance: np.ndarray
+    loss: np.ndarray
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Plain values."""
+        arrays = {k: getattr(self, k) for k in ("shifts", "scales", "distance", "loss")}
+        plain = {k: np.asarray(array, float).tolist() for k, array in arrays.items()}
+        return {"name": self.name, "pairs": self.pairs, "batch": self.batch, **plain}
+
+
+def pair_facts(
+    names: tuple[str, str], colours: tuple[str, str], found: Explored, losses: list[Loss]
+) -> dict[str, Any]:
     """What the page knows of two modalities; arrays are base64, little-endian, row by row.
 
     Coordinates of all pairs are float64 (2, n) for each modality: the page moves them itself.
     """
-    grid = found.landscape
     everywhere = [
         shifted_points(points, by)
-        for pair in amounts(grid.shifts, "both")
+        for pair in amounts(found.shifts, "both")
         for points, by in zip(found.points, (-pair[0], pair[1]), strict=True)
     ]
     everywhere += [points for method in found.methods for points in method.points]
@@ -63,12 +97,9 @@ def pair_facts(names: tuple[str, str], colours: tuple[str, str], found: Explored
         "colours": list(colours),
         "points": [packed(points, "<f8") for points in found.points],
         "range": _range(np.concatenate(everywhere, axis=1)),
-        "shifts": grid.shifts.tolist(),
-        "distance": grid.distance.tolist(),
-        "scales": [float(scale) for scale in grid.inverse_temperatures],
-        "loss": grid.loss.tolist(),
-        "batch": found.batch,
-        "states": _states(found.shifts),
+        "shifts": found.shifts.tolist(),
+        "losses": [loss.facts for loss in losses],
+        "states": _states(found.states),
         "held": packed(found.held, "<u2"),
         "methods": {
             "names": [method.name for method in found.methods],
