@@ -2,7 +2,7 @@
 
 Sweeps the contrastive loss of every model on every data set over shift and temperature
 (shift/parts/{model}/{dataset}.landscape.csv; minima.csv and trends.csv for all) and traces the two worlds on
-the sphere (shift/sphere_*.csv).
+the sphere (shift/sphere_*.csv). explorer/{model}/{dataset}.html lets a reader move the gap of a trained model.
 """
 
 
@@ -29,6 +29,36 @@ rule sweep_shift:
         landscapes=THIS.landscapes,
     script:
         "../scripts/sweep_shift.py"
+
+
+rule explore_pairs:
+    """Write the page in which a reader moves the gap of one model and sees what follows."""
+    input:
+        embeddings="results/{run}/embeddings/{model}/{dataset}.safetensors",
+        landscape="results/{run}/shift/parts/{model}/{dataset}.landscape.csv",
+        pairs=lambda w: (
+            [f"results/{RUN}/pairs/{w.dataset}.parquet"] if MODELS[w.model].embeds else []
+        ),
+        parts=[
+            local(f"src/mindgap/explorer/{name}")
+            for name in ("page.html", "page.css", "explorer.js")
+        ],
+    output:
+        "results/{run}/explorer/{model}/{dataset}.html",
+    log:
+        "results/{run}/logs/explore_pairs/{model}/{dataset}.log",
+    benchmark:
+        "results/{run}/benchmarks/explore_pairs/{model}/{dataset}.tsv"
+    priority: sooner
+    threads: config["threads"]
+    resources:
+        mem_mb=memory(4),
+        runtime=60,
+    params:
+        library=library("explore_pairs"),
+        seed=config["seed"],
+    script:
+        "../scripts/explore_pairs.py"
 
 
 rule trace_spheres:

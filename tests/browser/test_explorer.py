@@ -17,10 +17,13 @@ import mindgap
 from mindgap.downstream.methods import find_method
 from mindgap.downstream.rows import UnitRows
 from mindgap.downstream.trial import split
+from mindgap.explorer.build import page_facts
+from mindgap.explorer.page import Loss, render
 from mindgap.explorer.states import Plane
 from mindgap.gap.cosines import unit_rows
 
 N = 40
+WIDE = np.array([-3.0, -1.2, 0.0, 0.3, 2.5])
 GRID = np.round(np.arange(-1, 1.55, 0.1), 10)
 HOSTILE = (
     "</script><script>document.title='run'</script><img src=x onerror=\"document.title='run'\">&lt;"
@@ -54,9 +57,24 @@ def pages(sets, tmp_path_factory, published):
         batch=20,
         path=folder / "own.html",
     )
+    both = {name: sets[name] for name in ("image", "text")}
+    found = mindgap.landscape(both, shifts=WIDE, inverse_temperatures=[90, 21, 2], batch=10)
+    wide = Loss("wide", N, 10, WIDE, found.inverse_temperatures, found.distance, found.loss)
+    found = mindgap.landscape(both, shifts=GRID, inverse_temperatures=[20], batch=20)
+    own = Loss("own", N, 20, GRID, found.inverse_temperatures, found.distance, found.loss)
+    facts = page_facts(
+        both,
+        lambda a, b: [own, wide],
+        shown=np.arange(N),
+        total=N,
+        shifts=GRID,
+        seed=0,
+        name="<b>mine</b>",
+    )
+    (folder / "grids.html").write_text(render(facts), encoding="utf-8")
     clip = np.load(published("features_clip.npy"))
     mindgap.explore(*clip, batch=50, shifts=np.arange(-5, 5, 0.25), path=folder / "clip.html")
-    return {name: folder / f"{name}.html" for name in ("own", "clip")}
+    return {name: folder / f"{name}.html" for name in ("own", "clip", "grids")}
 
 
 class Page:
@@ -380,3 +398,22 @@ def test_the_real_clip(browser, pages):
     page.slide(0.75)
     assert page.number("gap") == 0.115
     assert page.data("lowest", "x")[0] == page.data("loss-now", "x")[0]
+
+
+def test_the_grid_of_the_loss_is_a_choice(browser, pages, rows):
+    """The slider keeps its own grid; marks and numbers of the loss follow the chosen one."""
+    page = Page(browser, pages["grids"])
+    assert page.find("#note").text.startswith("<b>mine</b>. 40 pairs. ")
+    assert browser.title.startswith("<b>mine</b>")
+    page.slide(0.5)
+    page.choose("grid", "wide")
+    assert Select(page.find("#scale")).first_selected_option.text == "1/21"
+    found = mindgap.landscape(*rows, shifts=WIDE, inverse_temperatures=[21], batch=10)
+    drawn = page.data("losses", "y")
+    np.testing.assert_allclose(drawn[np.isfinite(drawn)], found.loss[:, 0], rtol=1e-5)
+    assert page.data("loss-now", "y")[0] == pytest.approx(found.loss[3, 0], rel=1e-5)
+    assert page.number("loss") == pytest.approx(found.loss[3, 0], abs=6e-4)
+    assert page.number("loss", 0) == pytest.approx(found.loss[2, 0], abs=6e-4)
+    assert "batches of 10" in page.find("#note").text
+    page.point_at("heat", 2.5, 0, click=True)  # beyond the slider: it stops at its end
+    page.wait(lambda: page.find("#shift-value").text == "1.50")

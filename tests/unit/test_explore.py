@@ -1,24 +1,38 @@
 """The explorer's numbers against other code and closed forms; its page: one file, no markup of a user."""
 
 import base64
+import io
 import json
 import re
+import runpy
 import subprocess
 import sys
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 import mindgap
+from mindgap.data.pairs import write_pairs
 from mindgap.downstream.trial import Rows, accuracy, split, try_rows
-from mindgap.explorer.media import SIDE, draw_thumbnails, find_pictures, read_captions, shorten
+from mindgap.embed.store import Embeddings, save_embeddings
+from mindgap.explorer.media import (
+    SIDE,
+    draw_thumbnails,
+    find_pictures,
+    read_captions,
+    read_media,
+    shorten,
+)
 from mindgap.explorer.page import as_json
 from mindgap.explorer.states import Pairs, Plane, explore_pair, measure_state, shifted_points
 from mindgap.gap.cosines import unit_rows
 from mindgap.gap.retrieval import match_ranks
 from mindgap.runtime.errors import UserError
+from tests.samples import film, picture, resolve
 
 SHIFTS = np.array([-0.7, 0.0, 0.4, 1.3])
 N = 61
@@ -283,7 +297,7 @@ def test_two_runs_give_the_same_bytes(rows, page, tmp_path):
 
 
 def test_more_pairs_than_a_page_shows_are_sampled(monkeypatch, rows, tmp_path):
-    monkeypatch.setattr("mindgap.api.explorers.MOST", 20)
+    monkeypatch.setattr("mindgap.explorer.build.MOST", 20)
     captions = [f"caption {k}" for k in range(N)]
     labels = np.repeat(["a", "b", "c", "d"], [28, 28, 4, 1])
     seen = []
@@ -372,13 +386,15 @@ def test_pictures_are_found_by_number_or_by_order(tmp_path):
         find_pictures(tmp_path / "c", 3)
 
 
-def test_a_thumbnail_is_small_and_keeps_its_shape(tmp_path):
-    import io
+def opened(uri):
+    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
 
+
+def test_a_thumbnail_is_small_and_keeps_its_shape(tmp_path):
     folder = draw(tmp_path / "a", "0.png", mode="RGBA")
     first, second = draw_thumbnails(find_pictures(folder, 2), [0, 1])
     assert second is None
-    small = Image.open(io.BytesIO(base64.b64decode(first.partition(",")[2])))
+    small = opened(first)
     assert small.size == (SIDE, SIDE // 2)
     assert small.getpixel((5, 5)) == (255, 255, 255)  # transparent: the page is white
 
@@ -387,6 +403,83 @@ def test_no_picture_is_one_sentence(tmp_path):
     (tmp_path / "0.png").write_text("<svg onload=alert(1)>")
     with pytest.raises(UserError, match=r"0\.png is not a readable picture"):
         draw_thumbnails(find_pictures(tmp_path, 2), [0, 1])
+
+
+# ------------------------------------------------------------------ a run
+
+
+def test_the_media_of_a_set(tmp_path):
+    """Some items of a pairs table: the first caption, the picture or the clip's first frame."""
+    pictures = [None if k == 5 else picture(size=(80, 40), seed=k) for k in range(300)]
+    texts = [[f"first {k}", "second"] for k in range(300)]
+    write_pairs(tmp_path / "a.parquet", [{"image": pictures, "text": texts}])
+    items = np.array([3, 5, 299])
+    captions, thumbnails = read_media(tmp_path / "a.parquet", items)
+    assert captions == ["first 3", "first 5", "first 299"]
+    assert thumbnails[1] is None and thumbnails[0] != thumbnails[2]
+    assert opened(thumbnails[2]).size == (48, 24)
+    write_pairs(tmp_path / "b.parquet", [{"audio": [b"1", b"2"]}])
+    assert read_media(tmp_path / "b.parquet", np.array([1])) == (None, None)
+    write_pairs(tmp_path / "c.parquet", [{"video": [film(), film()]}])
+    captions, (clip,) = read_media(tmp_path / "c.parquet", np.array([1]))
+    assert captions is None and opened(clip).size == (32, 24)
+
+
+def test_the_page_of_a_model_reads_the_tables_of_its_run(root, rows, tmp_path, monkeypatch):
+    """Every grid in which both modalities move, as the tables have it; items with several captions."""
+    monkeypatch.setattr("mindgap.explorer.build.MOST", 30)
+    x, y = rows
+    texts = np.repeat(np.arange(N), 2)
+    several = Embeddings(
+        {"image": x, "text": y[texts] + 0.01 * np.arange(2 * N)[:, None] % 2},
+        {"text": texts},
+        {"modalities": ["image", "text"]},
+    )
+    save_embeddings(tmp_path / "e.safetensors", several)
+    write_pairs(tmp_path / "p.parquet", [{"text": [[f"caption {k}"] for k in range(N)]}])
+    tables = []
+    for name, scales, sides in (("one", (100, 7), "both"), ("two", (3,), "both"), ("b", (3,), "b")):
+        found = mindgap.landscape(
+            x, several.first("text"), shifts=SHIFTS, inverse_temperatures=scales, sides=sides
+        )
+        table = found.to_frame().assign(landscape=name, sides=sides, n=N, batch=20)
+        tables += [table.assign(direction=kind) for kind in ("mean", "ab")]
+    pd.concat(tables).to_csv(tmp_path / "l.csv", index=False)
+    files = {"embeddings": "e.safetensors", "landscape": "l.csv"}
+    job = SimpleNamespace(
+        input=SimpleNamespace(
+            **{key: tmp_path / name for key, name in files.items()}, pairs=[tmp_path / "p.parquet"]
+        ),
+        output=[tmp_path / "page.html"],
+        params=SimpleNamespace(seed=4),
+        wildcards=SimpleNamespace(model="<i>", dataset="set"),
+        threads=1,
+    )
+    runpy.run_path(str(root / "scripts/explore_pairs.py"))["main"](job)
+    facts = facts_of(tmp_path / "page.html")
+    assert (facts["name"], facts["total"], len(facts["rows"])) == ("<i> on set", N, 30)
+    assert "<i> on set" not in (tmp_path / "page.html").read_text()
+    assert facts["captions"] == [f"caption {row}" for row in facts["rows"]]
+    (pair,) = facts["pairs"]
+    assert [(loss["name"], loss["scales"]) for loss in pair["losses"]] == [
+        ("one", [100, 7]),
+        ("two", [3]),
+    ]
+    expected = mindgap.landscape(
+        x, several.first("text"), shifts=SHIFTS, inverse_temperatures=(100, 7)
+    )
+    np.testing.assert_allclose(pair["losses"][0]["loss"], expected.loss, rtol=1e-12)
+    np.testing.assert_allclose(pair["losses"][0]["distance"], expected.distance, rtol=1e-12)
+    plane = Plane.of(x[facts["rows"]], unit_rows(several.first("text")[facts["rows"]]))
+    points = unpacked(pair["points"][0], "<f8", 2, 30)
+    np.testing.assert_allclose(points, plane.points(x[facts["rows"]]), atol=1e-6)
+
+
+def test_trained_models_have_a_page_each():
+    run = resolve()
+    assert ("clip", "mscoco") in run.explored and ("clip_small", "held_out") in run.explored
+    assert "results/embedded/explorer/clip/mscoco.html" in run.results
+    assert not [model for model, _ in run.explored if "random" in model]
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,12 @@ class Run:
         """(model, data set) of the user's own embeddings, which the run decides about."""
         return [(m.name, d) for m in self.models.values() if m.own for d in m.datasets]
 
+    @property
+    def explored(self) -> list[tuple[str, str]]:
+        """(model, data set) of each page in which a reader moves the gap: of trained models."""
+        models = [m for m in self.models.values() if m.weights == "trained"]
+        return self.paired(models)
+
     @cached_property
     def origins(self) -> dict[str, list[Model]]:
         """Models that are projected together; published features, which need no encoder, first."""
@@ -200,6 +206,7 @@ class Run:
         names += ["gap/rank_correlations.csv"] if self.several else []
         names += ["downstream/models.csv"] if self.gapped else []
         names += [f"{paths.decision(*one)}.md" for one in self.decided]
+        names += [f"explorer/{model}/{dataset}.html" for model, dataset in self.explored]
         names += [
             f"gap/parts/{model.name}/{dataset}.sharded.csv"
             for model, dataset in each

@@ -463,7 +463,7 @@ const mindgap = (() => {
     const {batch, pairs} = loss();
     const batches = batch === pairs ? "all pairs as one batch" : `batches of ${batch}`;
     const all = pairs > facts.rows.length ? "everything but the loss" : "everything";
-    get("note").textContent = (n === total ? `${total} pairs. ` :
+    get("note").textContent = (facts.name && `${facts.name}. `) + (n === total ? `${total} pairs. ` :
       `A random sample of ${n} of ${total} pairs: ${all} here is of this sample. `) +
       `Loss: mean of both directions, ${batches}. Move the shift with the slider or the arrow keys; ` +
       "positive shifts close the gap.";

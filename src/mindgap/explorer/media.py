@@ -6,9 +6,15 @@ import base64
 import io
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mindgap.data.tables import read_records, read_rows, read_text
 from mindgap.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 #: Longest side of a thumbnail in pixels, and the quality of its encoding.
 SIDE, QUALITY = 48, 75
@@ -65,12 +71,37 @@ def find_pictures(folder: str | Path, n: int) -> dict[int, Path]:
 
 def draw_thumbnails(pictures: dict[int, Path], rows: Iterable[int]) -> list[str | None]:
     """A small picture of each row as a data URI, or None where it has none."""
-    return [_thumbnail(pictures[row]) if row in pictures else None for row in rows]
+    return [_read_thumbnail(pictures[row]) if row in pictures else None for row in rows]
 
 
-def _thumbnail(path: Path) -> str:
-    from PIL import Image, ImageOps
+def read_media(
+    pairs: str | Path, items: np.ndarray
+) -> tuple[list[str] | None, list[str | None] | None]:
+    """First caption and small picture of some items of a pairs table, None where it has none.
 
+    A clip is shown by its first frame.
+    """
+    from mindgap.data.pairs import open_pairs, read_pairs
+    from mindgap.embed.decode import decode_frames
+
+    names = open_pairs(pairs).schema_arrow.names
+    seen = next((name for name in ("image", "video") if name in names), None)
+    columns = [name for name in ("text", seen) if name in names]
+    captions, pictures, start = {}, {}, 0
+    for rows in read_pairs(pairs, columns, rows=256) if columns else ():
+        for item in items[(items >= start) & (items < start + len(rows))]:
+            one = {name: rows[name][int(item) - start].as_py() for name in columns}
+            captions[item] = shorten((one.get("text") or [""])[0])
+            if one.get(seen):
+                pictures[item] = _shrink(decode_frames(one[seen], 1)[0])
+        start += len(rows)
+    return (
+        [captions[item] for item in items] if "text" in columns else None,
+        [pictures.get(item) for item in items] if seen else None,
+    )
+
+
+def _read_thumbnail(path: Path) -> str:
     from mindgap.data.media import open_picture
 
     try:
@@ -78,11 +109,18 @@ def _thumbnail(path: Path) -> str:
             if picture.width * picture.height > MOST_PIXELS:
                 raise UserError(f"{path} has more than {MOST_PIXELS:,} pixels; make it smaller")
             picture.draft("RGB", (SIDE, SIDE))
-            small = ImageOps.exif_transpose(picture).convert("RGBA")
+            return _shrink(picture)
     except UserError:
         raise
     except Exception as error:  # each format fails in its own way
         raise UserError(f"{path} is not a readable picture; take it out of the folder") from error
+
+
+def _shrink(picture: Image) -> str:
+    """A picture as the data URI of a small one; the page behind it is white."""
+    from PIL import Image, ImageOps
+
+    small = ImageOps.exif_transpose(picture).convert("RGBA")
     small.thumbnail((SIDE, SIDE))
     flat = Image.new("RGB", small.size, "white")
     flat.paste(small, mask=small.getchannel("A"))

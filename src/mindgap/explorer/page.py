@@ -29,7 +29,7 @@ def render(facts: dict[str, Any]) -> str:
     here = files("mindgap.explorer")
     template = Environment(autoescape=True).from_string(here.joinpath("page.html").read_text())
     page = template.render(
-        title=" and ".join(facts["pairs"][0]["names"]),
+        title=facts["name"] or " and ".join(facts["pairs"][0]["names"]),
         style=here.joinpath("page.css").read_text(),
         library=plots.library(),
         script=here.joinpath("explorer.js").read_text(),

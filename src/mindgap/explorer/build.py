@@ -1,0 +1,102 @@
+"""From rows to the facts of a page: for arrays of one's own and for a model of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mindgap.explorer.page import Loss, pair_facts
+from mindgap.explorer.states import Pairs, explore_pair
+from mindgap.runtime.extras import extra
+from mindgap.shift.tables import shift_grid
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Pairs that a page shows; of more it shows a sample.
+MOST = 2000
+#: Share of the mixed corpus that shows its second modality.
+TEXT_SHARE = 0.5
+
+
+def usual_shifts() -> np.ndarray:
+    """The grid of shifts where none is given."""
+    return shift_grid(-1, 1.5, 0.1)
+
+
+def sample_rows(n: int, seed: int) -> np.ndarray:
+    """The rows that a page shows, in order."""
+    return np.sort(np.random.default_rng(seed).permutation(n)[:MOST])
+
+
+def page_facts(
+    rows: dict[str, np.ndarray],
+    losses: Callable[[str, str], list[Loss]],
+    *,
+    shown: np.ndarray,
+    total: int,
+    shifts: np.ndarray,
+    seed: int,
+    name: str = "",
+    numbers: np.ndarray | None = None,
+    captions: list[str] | None = None,
+    thumbnails: list[str | None] | None = None,
+    text_share: float = TEXT_SHARE,
+) -> dict[str, Any]:
+    """What a page shows of some of the pairs of a set.
+
+    Parameters
+    ----------
+    rows
+        Modality -> unit rows (m, d) that are shown.
+    losses
+        What gives the grids of the loss of two modalities.
+    shown, total
+        (m,) numbers of these rows, and of how many they are.
+    shifts
+        Grid of shifts; no shift is added to it.
+    name
+        What is shown, such as a model and a data set.
+    numbers, captions, thumbnails
+        Class, caption and data URI of a picture of each row that is shown.
+    """
+    with extra("plot", "the explorer needs"):
+        from mindgap.style import modality_colours
+
+    shifts, colours, pairs = np.union1d(shifts, [0.0]), modality_colours(list(rows)), []
+    for a, b in combinations(rows, 2):
+        grids = losses(a, b)
+        both = Pairs.of(rows[a], rows[b], numbers, text_share=text_share, seed=seed)
+        found = explore_pair(both, shifts)
+        pairs.append(pair_facts((a, b), (colours[a], colours[b]), found, grids))
+    return {
+        "name": name,
+        "rows": shown.tolist(),
+        "total": total,
+        "share": text_share,
+        "captions": captions,
+        "thumbnails": thumbnails,
+        "pairs": pairs,
+    }
+
+
+def table_losses(points: pd.DataFrame) -> list[Loss]:
+    """The grids of a table of `sweep_shift` in which both modalities move, as the page moves them.
+
+    All grids, if in none of them both move.
+    """
+    points = points[points["direction"] == "mean"]
+    if (points["sides"] == "both").any():
+        points = points[points["sides"] == "both"]
+    found = []
+    for name, part in points.groupby("landscape", sort=False):
+        loss = part.pivot(index="shift", columns="inverse_temperature", values="loss")
+        loss = loss[part["inverse_temperature"].unique()]
+        distance = part.groupby("shift")["distance"].first()
+        sizes = int(part["n"].iloc[0]), int(part["batch"].iloc[0])
+        axes = loss.index.to_numpy(), loss.columns.to_numpy()
+        found.append(Loss(str(name), *sizes, *axes, distance.to_numpy(), loss.to_numpy()))
+    return found
