@@ -391,7 +391,7 @@ def test_the_real_clip(browser, pages):
     """Lowest at the untouched gap at 1/100, where the modalities meet at 1/1."""
     page = Page(browser, pages["clip"])
     assert page.number("gap", 0) == 0.851
-    assert page.find("#loss-note").text.startswith("▼ lowest, 0.566 at 0.851")
+    assert page.find("#loss-note").text.startswith("▼ 0.566 at 0.851")
     assert page.data("lowest", "x")[0] == page.data("loss-now", "x")[0]
     page.choose("scale", "1/1")
     page.wait(lambda: " at 0.115" in page.find("#loss-note").text)
@@ -415,5 +415,5 @@ def test_the_grid_of_the_loss_is_a_choice(browser, pages, rows):
     assert page.number("loss") == pytest.approx(found.loss[3, 0], abs=6e-4)
     assert page.number("loss", 0) == pytest.approx(found.loss[2, 0], abs=6e-4)
     assert "batches of 10" in page.find("#note").text
-    page.point_at("heat", 2.5, 0, click=True)  # beyond the slider: it stops at its end
-    page.wait(lambda: page.find("#shift-value").text == "1.50")
+    # Beyond the slider: it stops at its end.
+    page.click_at("heat", 2.5, 0, lambda: page.find("#shift-value").text == "1.50")

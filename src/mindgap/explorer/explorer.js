@@ -209,7 +209,7 @@ const mindgap = (() => {
     get("loss-title").textContent = `Loss at ${temperature(scales[t])}`;
     const seen = chance < high + room ? "; dotted: chance" : "";
     get("loss-note").textContent =
-      `▼ lowest, ${short(low)} at ${distance[lowest].toFixed(3)}; dashed: as it is${seen}`;
+      `▼ ${short(low)} at ${distance[lowest].toFixed(3)}; dashed: as it is${seen}`;
   }
 
   function drawHeat() {
