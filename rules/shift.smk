@@ -35,14 +35,14 @@ rule explore_pairs:
     """Write the page in which a reader moves the gap of one model and sees what follows."""
     input:
         embeddings="results/{run}/embeddings/{model}/{dataset}.safetensors",
-        landscape="results/{run}/shift/parts/{model}/{dataset}.landscape.csv",
+        landscape=lambda w: each_embedding(
+            "results/{run}/shift/parts/{model}/{dataset}.landscape.csv",
+            [pair for pair in THIS.paired() if pair == (w.model, w.dataset)],
+        ),
         pairs=lambda w: (
             [f"results/{RUN}/pairs/{w.dataset}.parquet"] if MODELS[w.model].embeds else []
         ),
-        parts=[
-            local(f"src/mindgap/explorer/{name}")
-            for name in ("page.html", "page.css", "explorer.js")
-        ],
+        parts=page_parts("explorer"),
     output:
         "results/{run}/explorer/{model}/{dataset}.html",
     log:

@@ -6,7 +6,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mindgap.embed.store import check_pairs, load_embeddings
-from mindgap.explorer.build import page_facts, sample_rows, table_losses, usual_shifts
+from mindgap.explorer.build import (
+    page_facts,
+    sample_rows,
+    sweep_losses,
+    table_losses,
+    usual_shifts,
+)
 from mindgap.explorer.media import read_media
 from mindgap.explorer.page import render
 from mindgap.gap.cosines import unit_rows
@@ -23,21 +29,21 @@ def main(job):
     shown = sample_rows(total, seed)
     # The item of a row is its place in the table of pairs.
     items = np.unique(embeddings.index(next(iter(rows))))[shown]
-    captions, thumbnails = (
-        read_media(job.input.pairs[0], items) if job.input.pairs else (None, None)
-    )
-    losses = table_losses(read_csv(job.input.landscape))
+    media = read_media(job.input.pairs[0], items, list(rows)) if job.input.pairs else {}
+    shifts = usual_shifts()
+    rows = {modality: unit_rows(each[shown]) for modality, each in rows.items()}
+    tables = [table_losses(read_csv(path)) for path in job.input.landscape]
     with threadpool_limits(job.threads):
         facts = page_facts(
-            {modality: unit_rows(each[shown]) for modality, each in rows.items()},
-            lambda a, b: losses,
+            rows,
+            # A run sweeps the loss of two modalities; of more, the page has a grid of its own.
+            lambda a, b: tables[0] if tables else sweep_losses(rows[a], rows[b], shifts),
             shown=shown,
             total=total,
-            shifts=usual_shifts(),
+            shifts=shifts,
             seed=seed,
             name=f"{job.wildcards.model} on {job.wildcards.dataset}",
-            captions=captions,
-            thumbnails=thumbnails,
+            **media,
         )
     write_text(job.output[0], render(facts))
     logging.info("%d of %d pairs", len(shown), total)

@@ -32,7 +32,7 @@ from mindgap.explorer.states import Pairs, Plane, explore_pair, measure_state, s
 from mindgap.gap.cosines import unit_rows
 from mindgap.gap.retrieval import match_ranks
 from mindgap.runtime.errors import UserError
-from tests.samples import film, picture, resolve
+from tests.samples import film, picture, resolve, sound
 
 SHIFTS = np.array([-0.7, 0.0, 0.4, 1.3])
 N = 61
@@ -414,15 +414,38 @@ def test_the_media_of_a_set(tmp_path):
     texts = [[f"first {k}", "second"] for k in range(300)]
     write_pairs(tmp_path / "a.parquet", [{"image": pictures, "text": texts}])
     items = np.array([3, 5, 299])
-    captions, thumbnails = read_media(tmp_path / "a.parquet", items)
+    captions, thumbnails, sounds = read_media(tmp_path / "a.parquet", items, ["audio"]).values()
+    assert sounds is None
     assert captions == ["first 3", "first 5", "first 299"]
     assert thumbnails[1] is None and thumbnails[0] != thumbnails[2]
     assert opened(thumbnails[2]).size == (48, 24)
     write_pairs(tmp_path / "b.parquet", [{"audio": [b"1", b"2"]}])
-    assert read_media(tmp_path / "b.parquet", np.array([1])) == (None, None)
+    assert set(read_media(tmp_path / "b.parquet", np.array([1])).values()) == {None}
     write_pairs(tmp_path / "c.parquet", [{"video": [film(), film()]}])
-    captions, (clip,) = read_media(tmp_path / "c.parquet", np.array([1]))
-    assert captions is None and opened(clip).size == (32, 24)
+    found = read_media(tmp_path / "c.parquet", np.array([1]))
+    (clip,) = found["thumbnails"]
+    assert found["captions"] is None and opened(clip).size == (32, 24)
+    assert opened(clip).n_frames == 4, "a clip moves"
+
+
+def test_what_a_model_sees_and_hears_is_shown(tmp_path, monkeypatch):
+    """The clip in place of the picture, sounds as far as there is room for them."""
+    samples = (np.sin(np.arange(800) / 3) * 20000).astype("<i2")
+    columns = {
+        "image": [picture(size=(40, 40))] * 3,
+        "video": [film(size=(32, 24))] * 3,
+        "audio": [sound(samples.tobytes())] * 3,
+    }
+    write_pairs(tmp_path / "a.parquet", [columns])
+    read = lambda *modalities: read_media(tmp_path / "a.parquet", np.arange(3), modalities)  # noqa: E731
+    assert opened(read("text", "image")["thumbnails"][0]).size == (40, 40)
+    assert read("text", "image")["sounds"] is None
+    found = read("video", "audio")
+    assert opened(found["thumbnails"][0]).size == (32, 24)
+    (data,) = {base64.b64decode(one.partition(",")[2]) for one in found["sounds"]}
+    np.testing.assert_allclose(np.frombuffer(data[44:], "<i2"), samples, atol=1)
+    monkeypatch.setattr("mindgap.explorer.media.SOUND_BYTES", 2 * len(found["sounds"][0]))
+    assert read("audio")["sounds"] == [*found["sounds"][:2], None]
 
 
 def test_the_page_of_a_model_reads_the_tables_of_its_run(root, rows, tmp_path, monkeypatch):
@@ -445,10 +468,11 @@ def test_the_page_of_a_model_reads_the_tables_of_its_run(root, rows, tmp_path, m
         table = found.to_frame().assign(landscape=name, sides=sides, n=N, batch=20)
         tables += [table.assign(direction=kind) for kind in ("mean", "ab")]
     pd.concat(tables).to_csv(tmp_path / "l.csv", index=False)
-    files = {"embeddings": "e.safetensors", "landscape": "l.csv"}
     job = SimpleNamespace(
         input=SimpleNamespace(
-            **{key: tmp_path / name for key, name in files.items()}, pairs=[tmp_path / "p.parquet"]
+            embeddings=tmp_path / "e.safetensors",
+            landscape=[tmp_path / "l.csv"],
+            pairs=[tmp_path / "p.parquet"],
         ),
         output=[tmp_path / "page.html"],
         params=SimpleNamespace(seed=4),
@@ -473,6 +497,35 @@ def test_the_page_of_a_model_reads_the_tables_of_its_run(root, rows, tmp_path, m
     plane = Plane.of(x[facts["rows"]], unit_rows(several.first("text")[facts["rows"]]))
     points = unpacked(pair["points"][0], "<f8", 2, 30)
     np.testing.assert_allclose(points, plane.points(x[facts["rows"]]), atol=1e-6)
+
+
+def test_own_embeddings_of_several_modalities_have_a_choice_of_the_pair(root, rows, tmp_path):
+    """A run sweeps no loss of theirs: the page has that of all pairs as one batch."""
+    three = dict(zip(("image", "text", "audio"), (*rows, rows[0] + rows[1]), strict=True))
+    save_embeddings(tmp_path / "e.safetensors", Embeddings(three, {}, {"modalities": list(three)}))
+    job = SimpleNamespace(
+        input=SimpleNamespace(embeddings=tmp_path / "e.safetensors", landscape=[], pairs=[]),
+        output=[tmp_path / "page.html"],
+        params=SimpleNamespace(seed=4),
+        wildcards=SimpleNamespace(model="mine", dataset="own"),
+        threads=1,
+    )
+    runpy.run_path(str(root / "scripts/explore_pairs.py"))["main"](job)
+    pairs = facts_of(tmp_path / "page.html")["pairs"]
+    assert [pair["names"] for pair in pairs] == [
+        ["image", "text"],
+        ["image", "audio"],
+        ["text", "audio"],
+    ]
+    expected = mindgap.landscape(
+        three["text"], three["audio"], shifts=pairs[2]["losses"][0]["shifts"]
+    )
+    np.testing.assert_allclose(pairs[2]["losses"][0]["loss"], expected.loss, rtol=1e-5)
+    own = {f"m{k}": f"m{k}.npy" for k in range(3)}
+    run = resolve(
+        {"models": {"mine": {"kind": "arrays", "modalities": own}}, "select": {"models": ["mine"]}}
+    )
+    assert run.explored == [("mine", "own")]
 
 
 def test_trained_models_have_a_page_each():

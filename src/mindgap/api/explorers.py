@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from mindgap.api.landscapes import INVERSE_TEMPERATURES, landscape
+from mindgap.api.landscapes import INVERSE_TEMPERATURES
 from mindgap.downstream.trial import class_numbers
-from mindgap.explorer.build import TEXT_SHARE, page_facts, sample_rows, usual_shifts
+from mindgap.explorer.build import TEXT_SHARE, page_facts, sample_rows, sweep_losses, usual_shifts
 from mindgap.explorer.media import draw_thumbnails, find_pictures, shorten
-from mindgap.explorer.page import Loss, render
+from mindgap.explorer.page import render
 from mindgap.gap.cosines import unit_rows
 from mindgap.inputs import named_rows
 from mindgap.runtime.errors import UserError
@@ -96,21 +96,9 @@ def explore(
         numbers = class_numbers(numbers[shown], len(shown))
     grid = usual_shifts() if shifts is None else np.asarray(shifts, float)
 
-    def losses(a: str, b: str) -> list[Loss]:
-        found = landscape(
-            rows[a],
-            rows[b],
-            shifts=np.union1d(grid, [0.0]),
-            inverse_temperatures=inverse_temperatures,
-            batch=batch,
-        )
-        sizes = len(shown), len(shown) if batch is None else batch
-        axes = found.shifts, found.inverse_temperatures, found.distance
-        return [Loss("", *sizes, *axes, found.loss)]
-
     facts = page_facts(
         rows,
-        losses,
+        lambda a, b: sweep_losses(rows[a], rows[b], grid, inverse_temperatures, batch),
         shown=shown,
         total=n,
         shifts=grid,

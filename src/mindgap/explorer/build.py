@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mindgap.api.landscapes import INVERSE_TEMPERATURES, landscape
 from mindgap.explorer.page import Loss, pair_facts
 from mindgap.explorer.states import Pairs, explore_pair
 from mindgap.runtime.extras import extra
@@ -44,6 +45,7 @@ def page_facts(
     numbers: np.ndarray | None = None,
     captions: list[str] | None = None,
     thumbnails: list[str | None] | None = None,
+    sounds: list[str | None] | None = None,
     text_share: float = TEXT_SHARE,
 ) -> dict[str, Any]:
     """What a page shows of some of the pairs of a set.
@@ -60,8 +62,8 @@ def page_facts(
         Grid of shifts; no shift is added to it.
     name
         What is shown, such as a model and a data set.
-    numbers, captions, thumbnails
-        Class, caption and data URI of a picture of each row that is shown.
+    numbers, captions, thumbnails, sounds
+        Class, caption, and data URIs of picture and sound of each row that is shown.
     """
     with extra("plot", "the explorer needs"):
         from mindgap.style import modality_colours
@@ -79,8 +81,24 @@ def page_facts(
         "share": text_share,
         "captions": captions,
         "thumbnails": thumbnails,
+        "sounds": sounds,
         "pairs": pairs,
     }
+
+
+def sweep_losses(
+    x: np.ndarray,
+    y: np.ndarray,
+    shifts: np.ndarray,
+    scales: Sequence[float] = INVERSE_TEMPERATURES,
+    batch: int | None = None,
+) -> list[Loss]:
+    """One grid of the loss of matched rows (n, d), at some shifts and at none."""
+    shifts = np.union1d(shifts, [0.0])
+    found = landscape(x, y, shifts=shifts, inverse_temperatures=scales, batch=batch)
+    sizes = len(x), len(x) if batch is None else batch
+    axes = found.shifts, found.inverse_temperatures, found.distance
+    return [Loss("", *sizes, *axes, found.loss)]
 
 
 def table_losses(points: pd.DataFrame) -> list[Loss]:

@@ -122,6 +122,17 @@ const mindgap = (() => {
     image.alt = `row ${facts.rows[item]}`;
     return image;
   }
+  let playing = null;
+  function player(item) {
+    const button = make("button", "▶ play", "play");
+    button.type = "button";
+    button.addEventListener("click", () => {
+      if (playing) playing.pause();
+      playing = new Audio(facts.sounds[item]);
+      playing.play().catch(() => { button.textContent = "this browser cannot play it"; });
+    });
+    return button;
+  }
   const pictured = (item) => Boolean(facts.thumbnails && facts.thumbnails[item]);
   const textSide = () => (pair.names[0] === "text" ? 0 : 1);
 
@@ -289,6 +300,7 @@ const mindgap = (() => {
     const card = [];
     if (pictured(item)) card.push(picture(item));
     if (facts.captions) card.push(make("p", facts.captions[item]));
+    if (facts.sounds && facts.sounds[item]) card.push(player(item));
     const body = [];
     if (k >= 0) {
       const n = state().items.length, rank = (one, side) => `${one.ranks[side * n + k] + 1}`;

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
+import wave
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +22,9 @@ SIDE, QUALITY = 48, 75
 #: Pixels of a picture that is read at most.
 MOST_PIXELS = 200_000_000
 LONGEST = 300  # characters of a caption that are shown
+FRAMES = 4  # frames of a clip that are shown
+#: Samples per second of a sound, its seconds at most, and bytes of all sounds of a page.
+RATE, SECONDS, SOUND_BYTES = 8000, 5, 6_000_000
 
 
 def read_captions(address: str) -> list[str]:
@@ -75,30 +79,60 @@ def draw_thumbnails(pictures: dict[int, Path], rows: Iterable[int]) -> list[str 
 
 
 def read_media(
-    pairs: str | Path, items: np.ndarray
-) -> tuple[list[str] | None, list[str | None] | None]:
-    """First caption and small picture of some items of a pairs table, None where it has none.
+    pairs: str | Path, items: np.ndarray, modalities: Collection[str] = ()
+) -> dict[str, list[Any] | None]:
+    """Captions, small pictures and sounds of some items of a pairs table, for `page_facts`.
 
-    A clip is shown by its first frame.
+    The first caption; the picture or the clip, whichever is among the `modalities` of a model; the
+    sound, if a model hears it. None stands for what the table or an item does not have.
     """
-    from mindgap.data.pairs import open_pairs, read_pairs
+    from mindgap.data.pairs import open_pairs, read_items
     from mindgap.embed.decode import decode_frames
 
     names = open_pairs(pairs).schema_arrow.names
-    seen = next((name for name in ("image", "video") if name in names), None)
-    columns = [name for name in ("text", seen) if name in names]
-    captions, pictures, start = {}, {}, 0
-    for rows in read_pairs(pairs, columns, rows=256) if columns else ():
-        for item in items[(items >= start) & (items < start + len(rows))]:
-            one = {name: rows[name][int(item) - start].as_py() for name in columns}
-            captions[item] = shorten((one.get("text") or [""])[0])
-            if one.get(seen):
-                pictures[item] = _shrink(decode_frames(one[seen], 1)[0])
-        start += len(rows)
-    return (
-        [captions[item] for item in items] if "text" in columns else None,
-        [pictures.get(item) for item in items] if seen else None,
-    )
+    visual = [m for m in (*modalities, "image", "video") if m in ("image", "video")]
+    seen = next((name for name in visual if name in names), None)
+    heard = "audio" if "audio" in names and "audio" in modalities else None
+    columns = [name for name in ("text", seen, heard) if name in names]
+    captions, pictures, sounds = {}, {}, Sounds()
+    for item, value in read_items(pairs, columns, items) if columns else ():
+        captions[item] = shorten((value.get("text") or [""])[0])
+        if value.get(seen):
+            pictures[item] = _shrink(*decode_frames(value[seen], 1 if seen == "image" else FRAMES))
+        if value.get(heard):
+            sounds.add(item, value[heard])
+    return {
+        "captions": [captions[item] for item in items] if "text" in columns else None,
+        "thumbnails": [pictures.get(item) for item in items] if seen else None,
+        "sounds": [sounds.found.get(item) for item in items] if heard else None,
+    }
+
+
+class Sounds:
+    """Sounds of a page as data URIs, as many as there is room for."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, str] = {}
+        self.room = SOUND_BYTES
+
+    def add(self, item: int, data: bytes) -> None:
+        """Take the first seconds of an encoded sound, if it fits."""
+        from mindgap.embed.decode import decode_sound
+
+        if self.room > 0:
+            sound = sound_uri(decode_sound(data, RATE)[: RATE * SECONDS], RATE)
+            self.room -= len(sound)
+            if self.room >= 0:
+                self.found[item] = sound
+
+
+def sound_uri(samples: np.ndarray, rate: int) -> str:
+    """Samples in [-1, 1] as a data URI of 16-bit PCM."""
+    stream = io.BytesIO()
+    with wave.open(stream, "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", "not compressed"))
+        file.writeframes((np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes())
+    return f"data:audio/wav;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 def _read_thumbnail(path: Path) -> str:
@@ -116,14 +150,20 @@ def _read_thumbnail(path: Path) -> str:
         raise UserError(f"{path} is not a readable picture; take it out of the folder") from error
 
 
-def _shrink(picture: Image) -> str:
-    """A picture as the data URI of a small one; the page behind it is white."""
+def _shrink(*frames: Image) -> str:
+    """A picture as the data URI of a small one, or a clip; the page behind it is white."""
+    first, *others = map(_flat, frames)
+    stream = io.BytesIO()
+    moving = {"save_all": True, "append_images": others, "duration": 250, "loop": 0}
+    first.save(stream, "WEBP", quality=QUALITY, method=4, **(moving if others else {}))
+    return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def _flat(picture: Image) -> Image:
     from PIL import Image, ImageOps
 
     small = ImageOps.exif_transpose(picture).convert("RGBA")
     small.thumbnail((SIDE, SIDE))
     flat = Image.new("RGB", small.size, "white")
     flat.paste(small, mask=small.getchannel("A"))
-    stream = io.BytesIO()
-    flat.save(stream, "WEBP", quality=QUALITY, method=4)
-    return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    return flat

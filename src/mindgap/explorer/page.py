@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 import zlib
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
+from mindgap.explorer.document import as_json, fill
 from mindgap.explorer.states import Explored, State, shifted_points
 from mindgap.runtime.extras import extra
 from mindgap.shift.moves import amounts
@@ -20,31 +19,13 @@ ROOM = 0.04
 
 
 def render(facts: dict[str, Any]) -> str:
-    """The page that shows some facts, see `payload`; the same facts give the same page."""
+    """The page that shows some facts, see `page_facts`; the same facts give the same page."""
     with extra("plot", "the explorer needs"):
-        from jinja2 import Environment
-
         from mindgap.explorer import plots
     documents, items = plots.documents()
-    here = files("mindgap.explorer")
-    template = Environment(autoescape=True).from_string(here.joinpath("page.html").read_text())
-    page = template.render(
-        title=facts["name"] or " and ".join(facts["pairs"][0]["names"]),
-        style=here.joinpath("page.css").read_text(),
-        library=plots.library(),
-        script=here.joinpath("explorer.js").read_text(),
-        plots=as_json({"documents": documents, "items": items}),
-        facts=as_json(facts),
-    )
-    return page.encode("utf-8", "replace").decode()  # half of a surrogate pair has no UTF-8
-
-
-def as_json(value: Any) -> str:
-    """JSON that may stand inside a script element: no text in it can end the element."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
+    shown = as_json({"documents": documents, "items": items})
+    title = facts["name"] or " and ".join(facts["pairs"][0]["names"])
+    return fill("explorer", title, facts, library=plots.library(), plots=shown)
 
 
 @dataclass(frozen=True)
