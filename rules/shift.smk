@@ -5,6 +5,8 @@ Sweeps the contrastive loss of every model on every data set over shift and temp
 the sphere (shift/sphere_*.csv). explorer/{model}/{dataset}.html lets a reader move the gap of a trained model.
 """
 
+from mindgap.config import paths
+
 
 rule sweep_shift:
     """Sweep the loss of one model on one data set over shift and temperature."""
@@ -31,34 +33,46 @@ rule sweep_shift:
         "../scripts/sweep_shift.py"
 
 
-rule explore_pairs:
-    """Write the page in which a reader moves the gap of one model and sees what follows."""
-    input:
-        embeddings="results/{run}/embeddings/{model}/{dataset}.safetensors",
-        landscape=lambda w: each_embedding(
-            "results/{run}/shift/parts/{model}/{dataset}.landscape.csv",
-            [pair for pair in THIS.paired() if pair == (w.model, w.dataset)],
+# The pages of a run and what each is made of. Published features have no pairs table of their own.
+PAGES = [
+    {
+        "model": model,
+        "dataset": dataset,
+        "embeddings": paths.embeddings(RUN, model, dataset),
+        "landscape": (
+            f"results/{RUN}/{paths.landscape(model, dataset)}"
+            if (model, dataset) in THIS.paired()
+            else None
         ),
-        pairs=lambda w: (
-            [f"results/{RUN}/pairs/{w.dataset}.parquet"] if MODELS[w.model].embeds else []
-        ),
-        parts=page_parts("explorer"),
-    output:
-        "results/{run}/explorer/{model}/{dataset}.html",
-    log:
-        "results/{run}/logs/explore_pairs/{model}/{dataset}.log",
-    benchmark:
-        "results/{run}/benchmarks/explore_pairs/{model}/{dataset}.tsv"
-    priority: sooner
-    threads: config["threads"]
-    resources:
-        mem_mb=memory(4),
-        runtime=60,
-    params:
-        library=library("explore_pairs"),
-        seed=config["seed"],
-    script:
-        "../scripts/explore_pairs.py"
+        "pairs": paths.pairs(RUN, dataset) if MODELS[model].embeds else None,
+    }
+    for model, dataset in THIS.explored
+]
+
+
+if PAGES:
+
+    rule explore_pairs:
+        """Write the pages in which a reader moves the gap, in one process for one warm-up."""
+        input:
+            [one[k] for one in PAGES for k in ("embeddings", "landscape", "pairs") if one[k]],
+            parts=page_parts("explorer"),
+        output:
+            [f"results/{{run}}/explorer/{one['model']}/{one['dataset']}.html" for one in PAGES],
+        log:
+            "results/{run}/logs/explore_pairs.log",
+        benchmark:
+            "results/{run}/benchmarks/explore_pairs.tsv"
+        threads: config["threads"]
+        resources:
+            mem_mb=memory(8),
+            runtime=240,
+        params:
+            library=library("explore_pairs"),
+            pages=PAGES,
+            seed=config["seed"],
+        script:
+            "../scripts/explore_pairs.py"
 
 
 rule trace_spheres:

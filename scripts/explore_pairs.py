@@ -1,4 +1,4 @@
-"""Write the page in which a reader moves the gap of one model on one data set."""
+"""Write the pages in which a reader moves the gap of one model on one data set."""
 
 import logging
 
@@ -21,32 +21,36 @@ from mindgap.runtime.job import run
 
 
 def main(job):
-    """Show the first row of each item, with picture and caption where the set has them."""
-    embeddings, seed = load_embeddings(job.input.embeddings), job.params.seed
-    check_pairs(embeddings, job.wildcards.model)
+    """Write one page after another."""
+    for one, path in zip(job.params.pages, job.output, strict=True):
+        with threadpool_limits(job.threads):
+            write_text(path, render(read_facts(one, job.params.seed)))
+
+
+def read_facts(one, seed):
+    """The first row of each item, with its media where the set has them."""
+    embeddings, shifts = load_embeddings(one["embeddings"]), usual_shifts()
+    check_pairs(embeddings, one["model"])
     rows = {modality: embeddings.first(modality) for modality in embeddings.rows}
     total = len(next(iter(rows.values())))
     shown = sample_rows(total, seed)
     # The item of a row is its place in the table of pairs.
     items = np.unique(embeddings.index(next(iter(rows))))[shown]
-    media = read_media(job.input.pairs[0], items, list(rows)) if job.input.pairs else {}
-    shifts = usual_shifts()
     rows = {modality: unit_rows(each[shown]) for modality, each in rows.items()}
-    tables = [table_losses(read_csv(path)) for path in job.input.landscape]
-    with threadpool_limits(job.threads):
-        facts = page_facts(
-            rows,
-            # A run sweeps the loss of two modalities; of more, the page has a grid of its own.
-            lambda a, b: tables[0] if tables else sweep_losses(rows[a], rows[b], shifts),
-            shown=shown,
-            total=total,
-            shifts=shifts,
-            seed=seed,
-            name=f"{job.wildcards.model} on {job.wildcards.dataset}",
-            **media,
-        )
-    write_text(job.output[0], render(facts))
-    logging.info("%d of %d pairs", len(shown), total)
+    # A run sweeps the loss of two modalities; of more, the page has a grid of its own.
+    swept = one["landscape"] and table_losses(read_csv(one["landscape"]))
+    name = f"{one['model']} on {one['dataset']}"
+    logging.info("%s: %d of %d pairs", name, len(shown), total)
+    return page_facts(
+        rows,
+        lambda a, b: swept or sweep_losses(rows[a], rows[b], shifts),
+        shown=shown,
+        total=total,
+        shifts=shifts,
+        seed=seed,
+        name=name,
+        **(read_media(one["pairs"], items, list(rows)) if one["pairs"] else {}),
+    )
 
 
 if __name__ == "__main__":

@@ -15,26 +15,16 @@ def main(job):
     params, inputs, pairs = job.params, Inputs.model_validate(job.params.inputs), job.input.pairs
     codes, about = read_codes(job.input.codes)
     concepts, meaning = read_csv(job.input.concepts), read_csv(job.input.meaning)
-    chosen = choose_codes(concepts, params.shown)
-    found = find_examples(codes, chosen, params.examples)
+    named = choose_codes(concepts, max(MOST, params.shown))
+    found = find_examples(codes, named, params.examples)
     media = [
         read_media(pairs, about["kinds"][modality], set().union(*found[side].values()), inputs)
         for side, modality in enumerate(about["modalities"])
     ]
-    figure = figure_codes(chosen, meaning, found, media, codes, about)
+    figure = figure_codes(named.head(params.shown), meaning, found, media, codes, about)
     save_figure(figure, job.output.png, job.output.pdf)
-    named = choose_codes(concepts, MOST)
-    facts = codes_facts(
-        job.wildcards.codebook,
-        codes,
-        about,
-        named,
-        concepts,
-        meaning,
-        pairs,
-        inputs,
-        params.examples,
-    )
+    of = codes, about, named, concepts, meaning, found, media
+    facts = codes_facts(job.wildcards.codebook, *of, pairs, inputs)
     write_text(job.output.page, render_codes(facts))
 
 

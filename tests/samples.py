@@ -96,7 +96,7 @@ def planted_codes(folder):
     """What `codes_facts` takes: 12 clips of 0.5 s with sounds, codes 3 and 5, which name concepts."""
     from safetensors.numpy import save_file
 
-    from mindgap.codebook.examples import choose_codes
+    from mindgap.codebook.examples import choose_codes, find_examples, read_media
     from mindgap.config.codebook import Inputs
     from mindgap.data.pairs import write_pairs
 
@@ -143,13 +143,20 @@ def planted_codes(folder):
     files["codes"] = folder / "codes.safetensors"
     header = {"mindgap": json.dumps(about)}
     save_file({"a": clips, "b": sounds}, files["codes"], metadata=header)
+    chosen = choose_codes(concepts, 9)
+    found = find_examples((clips, sounds), chosen, 2)
+    media = [
+        read_media(folder / "pairs.parquet", kind, set().union(*own.values()), inputs)
+        for kind, own in zip(about["modalities"], found, strict=True)
+    ]
     return {
         "codes": (clips, sounds),
         "about": about,
-        "chosen": choose_codes(concepts, 9),
+        "chosen": chosen,
         "concepts": concepts,
         "meaning": meaning,
+        "found": found,
+        "media": media,
         "pairs": folder / "pairs.parquet",
         "inputs": inputs,
-        "examples": 2,
     }, {"files": files, "loudest": int(waves.max(axis=1)[0])}

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mindgap.codebook.examples import read_media
 from mindgap.explorer.codes import codes_facts, render_codes
 from tests.samples import HOSTILE, planted_codes, resolve
 
@@ -73,8 +74,11 @@ def test_media_are_what_the_model_saw(facts, planted, both):
 
 
 def test_words_and_foreign_tokens(planted, tmp_path):
-    about = {**planted["about"], "kinds": {"video": "text", "audio": "features"}}
-    found = codes_facts("x", **{**planted, "about": about})
+    kinds, items = ("text", "features"), (0, 4)
+    pairs, inputs = planted["pairs"], planted["inputs"]
+    about = {**planted["about"], "kinds": dict(zip(("video", "audio"), kinds, strict=True))}
+    media = [read_media(pairs, kind, items, inputs) for kind in kinds]
+    found = codes_facts("x", **{**planted, "about": about, "media": media})
     words = found["sides"][0]["items"][0]["words"]
     assert words[:2] == ["caption", "0"] and found["sides"][0]["items"][0]["frames"] == []
     assert found["sides"][1]["items"][0]["words"] == []

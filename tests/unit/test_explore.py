@@ -468,16 +468,10 @@ def test_the_page_of_a_model_reads_the_tables_of_its_run(root, rows, tmp_path, m
         table = found.to_frame().assign(landscape=name, sides=sides, n=N, batch=20)
         tables += [table.assign(direction=kind) for kind in ("mean", "ab")]
     pd.concat(tables).to_csv(tmp_path / "l.csv", index=False)
+    files = {"embeddings": "e.safetensors", "landscape": "l.csv", "pairs": "p.parquet"}
+    one = {"model": "<i>", "dataset": "set"} | {k: tmp_path / file for k, file in files.items()}
     job = SimpleNamespace(
-        input=SimpleNamespace(
-            embeddings=tmp_path / "e.safetensors",
-            landscape=[tmp_path / "l.csv"],
-            pairs=[tmp_path / "p.parquet"],
-        ),
-        output=[tmp_path / "page.html"],
-        params=SimpleNamespace(seed=4),
-        wildcards=SimpleNamespace(model="<i>", dataset="set"),
-        threads=1,
+        output=[tmp_path / "page.html"], params=SimpleNamespace(seed=4, pages=[one]), threads=1
     )
     runpy.run_path(str(root / "scripts/explore_pairs.py"))["main"](job)
     facts = facts_of(tmp_path / "page.html")
@@ -503,12 +497,10 @@ def test_own_embeddings_of_several_modalities_have_a_choice_of_the_pair(root, ro
     """A run sweeps no loss of theirs: the page has that of all pairs as one batch."""
     three = dict(zip(("image", "text", "audio"), (*rows, rows[0] + rows[1]), strict=True))
     save_embeddings(tmp_path / "e.safetensors", Embeddings(three, {}, {"modalities": list(three)}))
+    one = {"model": "mine", "dataset": "own", "landscape": None, "pairs": None}
+    one["embeddings"] = tmp_path / "e.safetensors"
     job = SimpleNamespace(
-        input=SimpleNamespace(embeddings=tmp_path / "e.safetensors", landscape=[], pairs=[]),
-        output=[tmp_path / "page.html"],
-        params=SimpleNamespace(seed=4),
-        wildcards=SimpleNamespace(model="mine", dataset="own"),
-        threads=1,
+        output=[tmp_path / "page.html"], params=SimpleNamespace(seed=4, pages=[one]), threads=1
     )
     runpy.run_path(str(root / "scripts/explore_pairs.py"))["main"](job)
     pairs = facts_of(tmp_path / "page.html")["pairs"]

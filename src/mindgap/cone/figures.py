@@ -9,7 +9,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mindgap.style import modality_colours, use_style
+from mindgap.colours import modality_colours
+from mindgap.style import use_style
 
 NAMES = {
     "resnet-18": "ResNet-18",

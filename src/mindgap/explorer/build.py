@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mindgap.api.landscapes import INVERSE_TEMPERATURES, landscape
+from mindgap.colours import modality_colours
 from mindgap.explorer.page import Loss, pair_facts
 from mindgap.explorer.states import Pairs, explore_pair
-from mindgap.runtime.extras import extra
 from mindgap.shift.tables import shift_grid
 
 if TYPE_CHECKING:
@@ -65,9 +65,6 @@ def page_facts(
     numbers, captions, thumbnails, sounds
         Class, caption, and data URIs of picture and sound of each row that is shown.
     """
-    with extra("plot", "the explorer needs"):
-        from mindgap.style import modality_colours
-
     shifts, colours, pairs = np.union1d(shifts, [0.0]), modality_colours(list(rows)), []
     for a, b in combinations(rows, 2):
         grids = losses(a, b)

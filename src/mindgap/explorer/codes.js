@@ -66,11 +66,14 @@ const codes = (() => {
   }
 
   function showSide(own, side) {
-    const list = own.meaning.map(({concept, precision, recall}) =>
-      make("li", `${concept}: P(concept | code) ${short(precision)}, P(code | concept) ${short(recall)}`));
+    const heads = ["means", "P(concept | code)", "P(code | concept)"];
+    const list = make("table", [
+      make("tr", heads.map((text, k) => make("th", text, k ? "number" : ""))),
+      ...own.meaning.map(({concept, precision, recall}) =>
+        make("tr", [make("td", concept), ...numbers([precision, recall])]))]);
     const seen = own.examples.length
       ? [make("p", `fires in ${own.items.toLocaleString("en")} of ${facts.pairs.toLocaleString("en")} items`),
-        make("ul", list), ...own.examples.map((one) => example(one, side))]
+        list, ...own.examples.map((one) => example(one, side))]
       : [make("p", "never fires here")];
     return make("section", [make("h3", side.modality), ...seen]);
   }

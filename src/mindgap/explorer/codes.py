@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from mindgap.codebook.examples import find_examples, read_media
 from mindgap.config.codebook import Inputs
 from mindgap.data.pairs import open_pairs, read_items
 from mindgap.embed.decode import decode_sound
@@ -32,9 +31,10 @@ def codes_facts(
     chosen: pd.DataFrame,
     concepts: pd.DataFrame,
     meaning: pd.DataFrame,
+    found: list[dict[int, list[int]]],
+    media: list[dict[int, Any]],
     pairs: str | Path,
     inputs: Inputs,
-    examples: int,
 ) -> dict[str, Any]:
     """What the page of a codebook shows.
 
@@ -46,19 +46,16 @@ def codes_facts(
         One row per code, its best concept first, as `choose_codes` gives them.
     concepts, meaning
         Tables of `read_codes`: concepts with the code of each, and what each code means.
-    pairs
-        The table of these pairs.
-    inputs
-        How media become inputs: what is shown is what the model saw.
-    examples
-        Examples of a code in each modality.
+    found, media
+        For each modality, examples of these codes as `find_examples` gives them, and what the
+        model saw of them as `read_media` gives it.
+    pairs, inputs
+        The table of these pairs, and how media become inputs.
     """
-    found = find_examples(codes, chosen, examples)
-    shown = [{i for some in own.values() for i in some} for own in found]
     sides = [
         {
             "modality": modality,
-            "items": _show(about, modality, codes[side], shown[side], pairs, inputs),
+            "items": _show(about, modality, codes[side], media[side], pairs, inputs),
         }
         for side, modality in enumerate(about["modalities"])
     ]
@@ -66,7 +63,7 @@ def codes_facts(
         "name": name,
         "pairs": len(codes[0]),
         "sides": sides,
-        "captions": _captions(pairs, shown[0] | shown[1]),
+        "captions": _captions(pairs, media[0].keys() | media[1].keys()),
         "codes": [_code(int(code), concepts, meaning, codes, found) for code in chosen["code"]],
     }
 
@@ -111,13 +108,12 @@ def _show(
     about: dict[str, Any],
     modality: str,
     codes: np.ndarray,
-    items: set[int],
+    media: dict[int, Any],
     pairs: str | Path,
     inputs: Inputs,
 ) -> dict[int, dict[str, Any]]:
     """Item -> its frames with their rows and columns of cells, its sound or its words."""
     kind = about["kinds"][modality]
-    media = read_media(pairs, kind, items, inputs)
     if kind in ("image", "video"):
         slices, rows, columns = about["shapes"][modality]
         frames = {item: value[:: len(value) // slices] for item, value in media.items()}
@@ -126,8 +122,8 @@ def _show(
             for item, some in frames.items()
         }
     if kind == "audio":
-        sounds = _sounds(pairs, items, inputs)
-        length = {item: int((codes[item] >= 0).sum()) for item in items}
+        sounds = _sounds(pairs, media, inputs)
+        length = {item: int((codes[item] >= 0).sum()) for item in media}
         return {
             item: {
                 "frames": [_spectrogram(value, length[item])],

@@ -9,7 +9,8 @@ import seaborn as sns
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from mindgap.style import modality_colours, use_style
+from mindgap.colours import modality_colours
+from mindgap.style import use_style
 
 _ROWS = ("trained", "random")
 

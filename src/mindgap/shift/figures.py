@@ -9,7 +9,8 @@ import seaborn as sns
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from mindgap.style import MODALITY_COLOURS, modality_colours, use_style
+from mindgap.colours import MODALITY_COLOURS, modality_colours
+from mindgap.style import use_style
 
 _MANY = 8  # temperatures beyond which a landscape is a heat map and not a row of panels
 
