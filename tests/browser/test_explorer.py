@@ -18,6 +18,7 @@ from mindgap.downstream.methods import find_method
 from mindgap.downstream.rows import UnitRows
 from mindgap.downstream.trial import split
 from mindgap.explorer.build import page_facts
+from mindgap.explorer.media import sound_uri
 from mindgap.explorer.page import Loss, render
 from mindgap.explorer.states import Plane
 from mindgap.gap.cosines import unit_rows
@@ -70,6 +71,7 @@ def pages(sets, tmp_path_factory, published):
         shifts=GRID,
         seed=0,
         name="<b>mine</b>",
+        sounds=[sound_uri(np.sin(np.arange(2000) / 3), 8000), *[None] * (N - 1)],
     )
     (folder / "grids.html").write_text(render(facts), encoding="utf-8")
     clip = np.load(published("features_clip.npy"))
@@ -398,6 +400,20 @@ def test_the_real_clip(browser, pages):
     page.slide(0.75)
     assert page.number("gap") == 0.115
     assert page.data("lowest", "x")[0] == page.data("loss-now", "x")[0]
+
+
+def test_a_pair_with_a_sound_plays_it(browser, pages):
+    page = Page(browser, pages["grids"])
+    page.js(
+        "window.played = []; const Real = Audio;"
+        "window.Audio = function (uri) { const one = new Real(uri); played.push(one); return one; }"
+    )
+    page.find("#pair-card .play").click()
+    page.wait(lambda: page.js("return played[0].readyState") >= 2)
+    assert page.js("return played[0].duration") == pytest.approx(0.25)
+    page.find("#row").send_keys(Keys.ARROW_UP)
+    page.wait(lambda: page.find("#pair-title").text == "Pair 1")
+    assert not browser.find_elements(By.CSS_SELECTOR, "#pair-card .play"), "it has no sound"
 
 
 def test_the_grid_of_the_loss_is_a_choice(browser, pages, rows):
