@@ -48,7 +48,7 @@ report: setup  ## write results/{run}/report.html for a finished run
 	if [ ! -e $$page ] || [ -n "$$(find results/$$run -newer $$page -type f -print -quit)" ]; then \
 	  $(BIN)/snakemake --configfile "$$CONFIG" --report $$page >/dev/null 2>results/$$run/logs/report.log \
 	    || { cat results/$$run/logs/report.log >&2; exit 1; }; touch $$page; \
-	fi; echo "report: $$page"
+	fi; echo "report: $$page"; echo "start here: results/$$run/index.html"
 
 plan: setup  ## what a run would download, compute and store: make plan [CONFIG=config/paper.yaml]
 	@$(BIN)/mindgap plan "$$CONFIG" -- $(ARGS)

@@ -2,7 +2,7 @@
 
 Trains two-path models with one codebook for both modalities (results/{run}/checkpoints/{task}_{variant}_s{seed}/),
 measures what they make of held-out pairs (codebook/rows/{codebook}.safetensors), reads what their codes mean, and
-compares the variants of each task.
+compares the variants of each task. explorer/codes/{codebook}.html shows each code in both modalities.
 """
 
 from mindgap.codebook import plan as books
@@ -157,12 +157,13 @@ rule plot_codebooks:
 
 
 rule plot_codes:
-    """Draw what codes mean: examples of each in both modalities, with the places where it fires."""
+    """Show what codes mean: examples of each in both modalities, as a figure and as a page."""
     input:
         codes="results/{run}/codebook/parts/{codebook}.codes.safetensors",
         concepts="results/{run}/codebook/parts/{codebook}.concepts.csv",
         meaning="results/{run}/codebook/parts/{codebook}.meaning.csv",
         pairs=lambda w: f"results/{RUN}/pairs/{CODEBOOKS[w.codebook].datasets['test']}.parquet",
+        parts=page_parts("codes"),
     output:
         png=report(
             "results/{run}/figures/codes/{codebook}.png",
@@ -171,6 +172,7 @@ rule plot_codes:
             labels={"what": "{codebook}: codes", "kind": "figure"},
         ),
         pdf="results/{run}/figures/codes/{codebook}.pdf",
+        page="results/{run}/explorer/codes/{codebook}.html",
     log:
         "results/{run}/logs/plot_codes/{codebook}.log",
     benchmark:

@@ -128,6 +128,11 @@ def reader(definition):
     return code_digest(file, ROOT / "src/mindgap") if name else None
 
 
+def page_parts(name):
+    """Template, style and script of a page, which no digest of Python code covers."""
+    return [local(f"src/mindgap/explorer/{name}.{kind}") for kind in ("html", "css", "js")]
+
+
 def caption(name):
     """Path of a caption of the report."""
     return str(ROOT / f"workflow/report/{name}.rst")

@@ -1,13 +1,15 @@
 """Do the claims hold?
 
 Reads the tables of the other chapters and writes the scorecard, once for people (scorecard.md) and
-twice for programs (scorecard.json, scorecard.csv), and its counts as metrics.json.
+twice for programs (scorecard.json, scorecard.csv), and its counts as metrics.json. index.html is the
+page to open first.
 """
 
 from functools import cache
 
 from mindgap.config import paths
 from mindgap.data.sources import record_of
+from mindgap.report.front import find_pictures
 from mindgap.report.present import present, read_tables
 from mindgap.report.summary import read_summary
 
@@ -63,6 +65,7 @@ EFFECTS = {
 }
 DECISIONS = [paths.decision(*one) for one in THIS.decided]
 REFERENCES = sorted(path.name for path in (ROOT / "workflow/reference").glob("*.csv"))
+shown_files = cache(lambda: [*(f"figures/{name}" for name in THIS.figures), *claim_tables()])
 
 
 rule score_claims:
@@ -93,12 +96,43 @@ rule score_claims:
     localrule: True
     params:
         library=library("score_claims"),
-        files=lambda w: [*(f"figures/{name}" for name in THIS.figures), *claim_tables()],
+        files=lambda w: shown_files(),
         present=lambda w: rows_present(),
         options=EFFECTS,
         decided=THIS.decided,
     script:
         "../scripts/score_claims.py"
+
+
+rule write_index:
+    """Write the front page: what the run found, in claims, pictures and links."""
+    input:
+        scores="results/{run}/scorecard.json",
+        metrics="results/{run}/metrics.json",
+        decisions=expand("results/{{run}}/{file}.md", file=DECISIONS),
+        figures=local("workflow/figures.yaml"),
+        story=local("workflow/story.yaml"),
+        template=local("src/mindgap/report/front.html"),
+        pictures=lambda w: [
+            f"results/{RUN}/{name}"
+            for name in find_pictures(read_yaml(ROOT / "workflow/story.yaml"), shown_files())
+            if name
+        ],
+    output:
+        "results/{run}/index.html",
+    log:
+        "results/{run}/logs/write_index.log",
+    localrule: True
+    params:
+        library=library("write_index"),
+        files=lambda w: [
+            *shown_files(),
+            *(["gap/gap.csv"] if THIS.decided else []),
+            *THIS.tables,
+        ],
+        decided=THIS.decided,
+    script:
+        "../scripts/write_index.py"
 
 
 rule record_run:

@@ -2,8 +2,10 @@
 
 Sweeps the contrastive loss of every model on every data set over shift and temperature
 (shift/parts/{model}/{dataset}.landscape.csv; minima.csv and trends.csv for all) and traces the two worlds on
-the sphere (shift/sphere_*.csv).
+the sphere (shift/sphere_*.csv). explorer/{model}/{dataset}.html lets a reader move the gap of a trained model.
 """
+
+from mindgap.config import paths
 
 
 rule sweep_shift:
@@ -29,6 +31,48 @@ rule sweep_shift:
         landscapes=THIS.landscapes,
     script:
         "../scripts/sweep_shift.py"
+
+
+# The pages of a run and what each is made of. Published features have no pairs table of their own.
+PAGES = [
+    {
+        "model": model,
+        "dataset": dataset,
+        "embeddings": paths.embeddings(RUN, model, dataset),
+        "landscape": (
+            f"results/{RUN}/{paths.landscape(model, dataset)}"
+            if (model, dataset) in THIS.paired()
+            else None
+        ),
+        "pairs": paths.pairs(RUN, dataset) if MODELS[model].embeds else None,
+    }
+    for model, dataset in THIS.explored
+]
+
+
+if PAGES:
+
+    rule explore_pairs:
+        """Write the pages in which a reader moves the gap, in one process for one warm-up."""
+        input:
+            [one[k] for one in PAGES for k in ("embeddings", "landscape", "pairs") if one[k]],
+            parts=page_parts("explorer"),
+        output:
+            [f"results/{{run}}/explorer/{one['model']}/{one['dataset']}.html" for one in PAGES],
+        log:
+            "results/{run}/logs/explore_pairs.log",
+        benchmark:
+            "results/{run}/benchmarks/explore_pairs.tsv"
+        threads: config["threads"]
+        resources:
+            mem_mb=memory(8),
+            runtime=240,
+        params:
+            library=library("explore_pairs"),
+            pages=PAGES,
+            seed=config["seed"],
+        script:
+            "../scripts/explore_pairs.py"
 
 
 rule trace_spheres:

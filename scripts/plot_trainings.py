@@ -8,9 +8,9 @@ from mindgap.train.figures import figure_experiments, figure_trajectories
 
 def main(job):
     """Draw one figure of steps and one of experiments."""
-    rows = read_csv(job.input.trajectories)
-    save_figure(figure_trajectories(rows), job.output.steps_png, job.output.steps_pdf)
-    finals = read_csv(job.input.trainings)
+    rows, finals = read_csv(job.input.trajectories), read_csv(job.input.trainings)
+    steps = figure_trajectories(rows, int(finals["pairs"].iloc[0]))
+    save_figure(steps, job.output.steps_png, job.output.steps_pdf)
     first, *others = dict.fromkeys(finals["definition"])
     everything = {"trainings": {"plain": first, "others": others, "measure": "gap"}}
     figure = figure_experiments(finals, job.params.experiments or everything)

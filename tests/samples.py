@@ -1,6 +1,7 @@
 """Small media files, and data sets built from them."""
 
 import io
+import json
 import wave
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from mindgap.config import merge, read_yaml
 from mindgap.config.run import Run
 from mindgap.data.definitions import describe
 from mindgap.data.sets import build_pairs
+
+#: A text that would end its element and run, if it were markup.
+HOSTILE = (
+    "</script><script>document.title='run'</script><img src=x onerror=\"document.title='run'\">&lt;"
+)
 
 
 def picture(mode="RGB", size=(12, 9), kind="PNG", seed=0, **more):
@@ -84,3 +90,73 @@ def resolve(overlay=None):
 def prompts_of(root, kind):
     """The kind's entry in workflow/prompts.yaml."""
     return read_yaml(root / "workflow/prompts.yaml").get(kind)
+
+
+def planted_codes(folder):
+    """What `codes_facts` takes: 12 clips of 0.5 s with sounds, codes 3 and 5, which name concepts."""
+    from safetensors.numpy import save_file
+
+    from mindgap.codebook.examples import choose_codes, find_examples, read_media
+    from mindgap.config.codebook import Inputs
+    from mindgap.data.pairs import write_pairs
+
+    rng = np.random.default_rng(5)
+    n, inputs = 12, Inputs(size=16, frames=4, span=2, mels=8)
+    waves = rng.integers(-20000, 20000, (n, 4000)).astype("<i2")
+    columns = {
+        "video": [film(frames=4, size=(16, 16)) for _ in range(n)],
+        "audio": [sound(one.tobytes()) for one in waves],
+        "text": [[f"caption {k} {HOSTILE}"] for k in range(n)],
+    }
+    write_pairs(folder / "pairs.parquet", [columns])
+    clips, sounds = np.full((n, 32), 1, np.int16), np.full((n, 12), 2, np.int16)
+    sounds[:, 10:] = -1  # padding
+    clips[0, [1, 20]], clips[4, [7, 8, 9]], sounds[0, [2, 3]], sounds[9, 0] = 3, 3, 3, 3
+    sounds[2, 5] = 5
+    about = {
+        "size": 8,
+        "modalities": ["video", "audio"],
+        "kinds": {"video": "video", "audio": "audio"},
+        "shapes": {"video": [2, 4, 4], "audio": []},
+        "token_s": 0.05,
+    }
+    concept = ["code", "concept", "f1", "f1_a", "f1_b", "null", "always"]
+    concepts = pd.DataFrame(
+        [
+            (5, "size: large", 0.3, 0.3, 0.4, 0.2, 0.25),
+            (3, HOSTILE, 0.5, 0.6, 0.5, 0.1, 0.4),
+            (3, "colour: red", 0.9, 0.95, 0.9, 0.2, 0.3),
+        ],
+        columns=concept,
+    )
+    meaning = pd.DataFrame(
+        [
+            (3, "a", 1, 5, 2, "colour: red", 1.0, 0.5),
+            (3, "b", 1, 3, 2, "colour: red", 0.75, 0.5),
+            (5, "b", 1, 1, 1, "size: large", 1.0, 0.1),
+        ],
+        columns=["code", "modality", "rank", "tokens", "items", "concept", "precision", "recall"],
+    )
+    files = {name: folder / f"{name}.csv" for name in ("concepts", "meaning")}
+    concepts.to_csv(files["concepts"], index=False)
+    meaning.to_csv(files["meaning"], index=False)
+    files["codes"] = folder / "codes.safetensors"
+    header = {"mindgap": json.dumps(about)}
+    save_file({"a": clips, "b": sounds}, files["codes"], metadata=header)
+    chosen = choose_codes(concepts, 9)
+    found = find_examples((clips, sounds), chosen, 2)
+    media = [
+        read_media(folder / "pairs.parquet", kind, set().union(*own.values()), inputs)
+        for kind, own in zip(about["modalities"], found, strict=True)
+    ]
+    return {
+        "codes": (clips, sounds),
+        "about": about,
+        "chosen": chosen,
+        "concepts": concepts,
+        "meaning": meaning,
+        "found": found,
+        "media": media,
+        "pairs": folder / "pairs.parquet",
+        "inputs": inputs,
+    }, {"files": files, "loudest": int(waves.max(axis=1)[0])}

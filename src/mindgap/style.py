@@ -6,22 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import seaborn as sns
 from PIL import Image
 
 from mindgap.runtime.files import replacing
 
 mpl.use("Agg")
-
-#: One colour a modality, the same in every figure; text is the one that all models share.
-MODALITY_COLOURS = {
-    "image": "#3b6fb6",
-    "video": "#2a9d8f",
-    "audio": "#8a5fbf",
-    "protein": "#5a8f3c",
-    "text": "#d9772b",
-}
-_MORE = ("#b0413e", "#c2a83e", "#d36ba6")
 
 
 def use_style() -> None:
@@ -40,11 +31,32 @@ def use_style() -> None:
     )
 
 
-def modality_colours(modalities: list[str]) -> dict[str, str]:
-    """Colour of each modality; names without a colour of their own share the spare ones."""
-    unknown = [m for m in dict.fromkeys(modalities) if m not in MODALITY_COLOURS]
-    spare = {m: _MORE[i % len(_MORE)] for i, m in enumerate(unknown)}
-    return {m: MODALITY_COLOURS.get(m) or spare[m] for m in modalities}
+def label_ends(axis: Any, names: dict[str, Any], apart: float = 0.065) -> None:
+    """Write names beside the right ends of their lines, in their colours, without overlap.
+
+    Call it when the limits of the axis are final.
+
+    Parameters
+    ----------
+    names
+        Name -> line.
+    apart
+        Least distance of two names as a share of the height.
+    """
+    axis.get_ylim()  # settles automatic limits
+    heights = {}
+    for name, line in names.items():
+        x, y = (np.asarray(values, float) for values in line.get_data())
+        end = axis.transData.transform((x[np.isfinite(y)][-1], y[np.isfinite(y)][-1]))
+        heights[name] = axis.transAxes.inverted().transform(end)[1]
+    order = sorted(heights, key=heights.__getitem__)
+    places = np.array([heights[name] for name in order])
+    for k in range(1, len(places)):  # up, where a name would meet the one below it
+        places[k] = max(places[k], places[k - 1] + apart)
+    places -= max(0.0, places[-1] - 1) if len(places) else 0.0
+    for name, place in zip(order, places, strict=True):
+        look = {"color": names[name].get_color(), "va": "center", "fontsize": 7}
+        axis.text(1.02, place, name, transform=axis.transAxes, **look)
 
 
 def save_figure(figure: Any, *paths: str | Path) -> None:

@@ -17,10 +17,14 @@ import mindgap
 from mindgap.downstream.methods import find_method
 from mindgap.downstream.rows import UnitRows
 from mindgap.downstream.trial import split
+from mindgap.explorer.build import page_facts
+from mindgap.explorer.media import sound_uri
+from mindgap.explorer.page import Loss, render
 from mindgap.explorer.states import Plane
 from mindgap.gap.cosines import unit_rows
 
 N = 40
+WIDE = np.array([-3.0, -1.2, 0.0, 0.3, 2.5])
 GRID = np.round(np.arange(-1, 1.55, 0.1), 10)
 HOSTILE = (
     "</script><script>document.title='run'</script><img src=x onerror=\"document.title='run'\">&lt;"
@@ -54,9 +58,25 @@ def pages(sets, tmp_path_factory, published):
         batch=20,
         path=folder / "own.html",
     )
+    both = {name: sets[name] for name in ("image", "text")}
+    found = mindgap.landscape(both, shifts=WIDE, inverse_temperatures=[90, 21, 2], batch=10)
+    wide = Loss("wide", N, 10, WIDE, found.inverse_temperatures, found.distance, found.loss)
+    found = mindgap.landscape(both, shifts=GRID, inverse_temperatures=[20], batch=20)
+    own = Loss("own", N, 20, GRID, found.inverse_temperatures, found.distance, found.loss)
+    facts = page_facts(
+        both,
+        lambda a, b: [own, wide],
+        shown=np.arange(N),
+        total=N,
+        shifts=GRID,
+        seed=0,
+        name="<b>mine</b>",
+        sounds=[sound_uri(np.sin(np.arange(2000) / 3), 8000), *[None] * (N - 1)],
+    )
+    (folder / "grids.html").write_text(render(facts), encoding="utf-8")
     clip = np.load(published("features_clip.npy"))
     mindgap.explore(*clip, batch=50, shifts=np.arange(-5, 5, 0.25), path=folder / "clip.html")
-    return {name: folder / f"{name}.html" for name in ("own", "clip")}
+    return {name: folder / f"{name}.html" for name in ("own", "clip", "grids")}
 
 
 class Page:
@@ -373,10 +393,43 @@ def test_the_real_clip(browser, pages):
     """Lowest at the untouched gap at 1/100, where the modalities meet at 1/1."""
     page = Page(browser, pages["clip"])
     assert page.number("gap", 0) == 0.851
-    assert page.find("#loss-note").text.startswith("▼ lowest, 0.566 at 0.851")
+    assert page.find("#loss-note").text.startswith("▼ 0.566 at 0.851")
     assert page.data("lowest", "x")[0] == page.data("loss-now", "x")[0]
     page.choose("scale", "1/1")
     page.wait(lambda: " at 0.115" in page.find("#loss-note").text)
     page.slide(0.75)
     assert page.number("gap") == 0.115
     assert page.data("lowest", "x")[0] == page.data("loss-now", "x")[0]
+
+
+def test_a_pair_with_a_sound_plays_it(browser, pages):
+    page = Page(browser, pages["grids"])
+    page.js(
+        "window.played = []; const Real = Audio;"
+        "window.Audio = function (uri) { const one = new Real(uri); played.push(one); return one; }"
+    )
+    page.find("#pair-card .play").click()
+    page.wait(lambda: page.js("return played[0].readyState") >= 2)
+    assert page.js("return played[0].duration") == pytest.approx(0.25)
+    page.find("#row").send_keys(Keys.ARROW_UP)
+    page.wait(lambda: page.find("#pair-title").text == "Pair 1")
+    assert not browser.find_elements(By.CSS_SELECTOR, "#pair-card .play"), "it has no sound"
+
+
+def test_the_grid_of_the_loss_is_a_choice(browser, pages, rows):
+    """The slider keeps its own grid; marks and numbers of the loss follow the chosen one."""
+    page = Page(browser, pages["grids"])
+    assert page.find("#note").text.startswith("<b>mine</b>. 40 pairs. ")
+    assert browser.title.startswith("<b>mine</b>")
+    page.slide(0.5)
+    page.choose("grid", "wide")
+    assert Select(page.find("#scale")).first_selected_option.text == "1/21"
+    found = mindgap.landscape(*rows, shifts=WIDE, inverse_temperatures=[21], batch=10)
+    drawn = page.data("losses", "y")
+    np.testing.assert_allclose(drawn[np.isfinite(drawn)], found.loss[:, 0], rtol=1e-5)
+    assert page.data("loss-now", "y")[0] == pytest.approx(found.loss[3, 0], rel=1e-5)
+    assert page.number("loss") == pytest.approx(found.loss[3, 0], abs=6e-4)
+    assert page.number("loss", 0) == pytest.approx(found.loss[2, 0], abs=6e-4)
+    assert "batches of 10" in page.find("#note").text
+    # Beyond the slider: it stops at its end.
+    page.click_at("heat", 2.5, 0, lambda: page.find("#shift-value").text == "1.50")

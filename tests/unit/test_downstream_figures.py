@@ -65,30 +65,38 @@ def methods(accuracies):
     return pd.DataFrame(rows), pd.DataFrame(mixed)
 
 
+def shown_cells(axis):
+    """(method, column) -> text of a cell."""
+    rows = [label.get_text() for label in axis.get_yticklabels()]
+    columns = [label.get_text() for label in axis.get_xticklabels()]
+    texts = {
+        (t.get_position()[1] - 0.5, t.get_position()[0] - 0.5): t.get_text() for t in axis.texts
+    }
+    return {(rows[int(i)], columns[int(j)]): text for (i, j), text in texts.items()}
+
+
 def test_methods_leave_out_what_a_set_does_not_have():
     figure = figures.figure_methods(*methods({"one": np.nan, "two": 0.7}))
-    shown = [axis.get_title() for axis in figure.axes if axis.axison]
-    assert shown.count("zero-shot accuracy") == 1
-    assert shown.count("R@1, a to b\n(a tie is a miss)") == 2
-    # What no set has is no column.
+    shown = {axis.get_title("left"): axis for axis in figure.axes if axis.axison}
+    assert len(shown) == 5
+    assert {column for _, column in shown_cells(shown["zero-shot accuracy"])} == {"m\ntwo"}
+    recall = shown_cells(shown["R@1, a to b (a tie is a miss)"])
+    assert {column for _, column in recall} == {"m\none", "m\ntwo"}
+    # What no set has is no panel.
     figure = figures.figure_methods(*methods({"one": np.nan}))
-    assert len(figure.axes) == 4
-    assert all(axis.axison for axis in figure.axes)
+    assert len([axis for axis in figure.axes if axis.axison]) == 4
 
 
 def test_methods_show_the_corpus_of_half_texts_and_every_value_at_its_method():
     figure = figures.figure_methods(*methods({"one": 0.7}))
-    axis = figure.axes[-1]
-    assert axis.get_title() == "NDCG@10, 40% texts\nin the corpus"
-    dots = [line for line in axis.lines if line.get_marker() == "o"]
-    assert len(dots) == 2
-    for line in dots:
-        np.testing.assert_allclose(line.get_xdata(), 0.1 + 0.01 * np.arange(len(METHODS)))
-        np.testing.assert_array_equal(line.get_ydata(), np.arange(len(METHODS)))
-    filled = {line.get_markerfacecolor() for line in dots}
-    assert len(filled) == 2 and "none" in filled
-    recall = [line for line in figure.axes[1].lines if line.get_marker() == "o"]
-    assert [set(line.get_xdata()) for line in recall] == [{0.0}, {0.1}]
+    axis = figure.axes[3]
+    assert axis.get_title("left") == "NDCG@10, 40% texts in the corpus"
+    expected = {(name, "m\none"): f"{0.1 + 0.01 * k:.3f}" for k, name in enumerate(METHODS)}
+    assert shown_cells(axis) == expected
+    changes = axis.collections[0].get_array().ravel()
+    np.testing.assert_allclose(changes, 0.01 * np.arange(len(METHODS)), atol=1e-12)
+    # Rows that are not normalised again have another recall.
+    assert set(shown_cells(figure.axes[1]).values()) == {"0.100"}
 
 
 def test_lines_of_mixed_corpora_can_be_told_apart():
@@ -106,12 +114,14 @@ def test_lines_of_mixed_corpora_can_be_told_apart():
     assert (0.5, 0.1, 0.5) in values and len(set(values)) == len(METHODS)
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == list(METHODS)
+    hues = {name: line.get_color() for name, line in zip(METHODS, lines, strict=True)}
+    assert hues["centring"] == hues["shift"] != hues["procrustes"] == hues["realign"]
 
 
 def test_retrieval_draws_every_rate_over_the_distance():
     rows = [
         {"model": "m", "dataset": "d", "shift": s, "distance": 1 - s, "direction": way}
-        | {"recall_at_1": 0.1 + s, "recall_at_10": 0.2 + s}
+        | {"recall_at_1": 0.1 + s, "recall_at_10": 0.2 + s, "gallery": 40}
         for way in ("ab", "ba")
         for s in (0.0, 0.5)
     ]
@@ -121,12 +131,13 @@ def test_retrieval_draws_every_rate_over_the_distance():
     one, ten = [0.1, 0.6], [0.2, 0.7]
     assert drawn == {"R@1 to b": one, "R@10 to b": ten, "R@1 to a": one, "R@10 to a": ten}
     assert axis.lines[0].get_xdata().tolist() == [1.0, 0.5]
+    assert [line.get_ydata()[0] for line in axis.lines[4:6]] == [1 / 40, 10 / 40], "chance"
 
 
 def test_zero_shot_shows_the_curve_and_what_is_left_of_its_gain():
     curves = pd.DataFrame(
         {"model": "m", "task": "t", "shift": [-1.0, 0, 1]}
-        | {"distance": [2.0, 1, 0], "accuracy": [0.2, 0.5, 0.6]}
+        | {"distance": [2.0, 1, 0], "accuracy": [0.2, 0.5, 0.6], "classes": 5}
     )
     tests = pd.DataFrame(
         {"model": "m", "task": "t", "procedure": ["published", "held_out_1", "held_out_2"]}
@@ -136,7 +147,9 @@ def test_zero_shot_shows_the_curve_and_what_is_left_of_its_gain():
     assert axis.lines[1].get_xydata().tolist() == [[2, 0.2], [1, 0.5], [0, 0.6]]
     assert axis.lines[0].get_xdata()[0] == 1, "the untouched gap"
     assert axis.lines[2].get_xydata().tolist() == [[0, 0.6]]
-    assert axis.texts[0].get_text() == "best on itself +0.100\nheld out +0.020, -0.030"
+    assert axis.lines[3].get_ydata()[0] == 1 / 5, "chance"
+    words = [text.get_text() for text in axis.texts]
+    assert words == ["chance", "best on itself +0.100\nheld out +0.020, -0.030"]
 
 
 def test_fairness_has_a_line_a_group_in_two_panels():
@@ -152,3 +165,7 @@ def test_fairness_has_a_line_a_group_in_two_panels():
     assert lines == [4, 4], "three groups and the untouched gap"
     group = figure.axes[0].lines[0]
     assert group.get_xydata().tolist() == [[1.0, 0.1], [1.5, 0.1]]
+    named = {text.get_text(): text for text in figure.axes[0].texts}
+    assert set(named) == {"u", "v", "all"}
+    places = sorted(text.get_position()[1] for text in named.values())
+    assert min(np.diff(places)) > 0.05, "equal ends have labels apart"

@@ -1,24 +1,38 @@
 """The explorer's numbers against other code and closed forms; its page: one file, no markup of a user."""
 
 import base64
+import io
 import json
 import re
+import runpy
 import subprocess
 import sys
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 import mindgap
+from mindgap.data.pairs import write_pairs
 from mindgap.downstream.trial import Rows, accuracy, split, try_rows
-from mindgap.explorer.media import SIDE, draw_thumbnails, find_pictures, read_captions, shorten
+from mindgap.embed.store import Embeddings, save_embeddings
+from mindgap.explorer.media import (
+    SIDE,
+    draw_thumbnails,
+    find_pictures,
+    read_captions,
+    read_media,
+    shorten,
+)
 from mindgap.explorer.page import as_json
 from mindgap.explorer.states import Pairs, Plane, explore_pair, measure_state, shifted_points
 from mindgap.gap.cosines import unit_rows
 from mindgap.gap.retrieval import match_ranks
 from mindgap.runtime.errors import UserError
+from tests.samples import film, picture, resolve, sound
 
 SHIFTS = np.array([-0.7, 0.0, 0.4, 1.3])
 N = 61
@@ -42,7 +56,7 @@ def labels():
 @pytest.fixture(scope="module")
 def found(rows, labels):
     pairs = Pairs.of(*rows, labels, text_share=0.3, seed=5)
-    return explore_pair(pairs, shifts=SHIFTS, inverse_temperatures=(100, 7), batch=20)
+    return explore_pair(pairs, SHIFTS)
 
 
 def moved(rows, shift):
@@ -74,7 +88,7 @@ def inflated(text, *shape):
 def test_a_shift_is_what_moved_rows_measure(rows, found, k):
     """All of it computed again from rows that were moved and normalised one by one."""
     x, y = moved(rows, SHIFTS[k])
-    state, items = found.shifts[k], np.arange(N)
+    state, items = found.states[k], np.arange(N)
     measured = mindgap.measure(x, y, bootstrap=50)
     numbers = state.numbers
     assert abs(numbers["gap"]) == pytest.approx(measured["gap"], abs=1e-9)
@@ -90,7 +104,7 @@ def test_the_mixed_corpus_is_that_of_a_trial(rows, found, k):
     order = np.random.default_rng(5).permutation(N)
     trial = try_rows(Rows(*(z[order] for z in moved(rows, SHIFTS[k]))), 0.3, N)
     gains = np.concatenate(list(trial.gains.values()))
-    assert found.shifts[k].numbers["ndcg"] == pytest.approx(gains.mean(), abs=1e-12)
+    assert found.states[k].numbers["ndcg"] == pytest.approx(gains.mean(), abs=1e-12)
     assert 0 < gains.mean() < 1
 
 
@@ -103,7 +117,7 @@ def test_classes_move_with_the_texts(rows, labels, found, k):
     classes = unit_rows(unit_rows(classes) + SHIFTS[k] / 2 * u)
     pictures = moved(rows, SHIFTS[k])[0][held]
     hits = accuracy(pictures, classes, labels[held])
-    assert found.shifts[k].numbers["accuracy"] == pytest.approx(hits.mean(), abs=1e-12)
+    assert found.states[k].numbers["accuracy"] == pytest.approx(hits.mean(), abs=1e-12)
 
 
 @pytest.mark.parametrize("k", range(len(SHIFTS)))
@@ -114,7 +128,7 @@ def test_nearest_rows_are_those_of_a_full_sort(rows, found, k):
         if a == b:
             np.fill_diagonal(cosines, -2)
         expected = np.argsort(-cosines, axis=1)[:, :5]
-        np.testing.assert_array_equal(found.shifts[k].nearest[way], expected)
+        np.testing.assert_array_equal(found.states[k].nearest[way], expected)
 
 
 def test_ties_are_misses():
@@ -150,11 +164,16 @@ def test_methods_are_those_of_compare_fixes(rows, labels, found):
     assert found.methods[0].state.numbers["gap"] == pytest.approx(gap, abs=1e-12)
 
 
-def test_the_loss_is_that_of_the_landscape(rows, found):
-    expected = mindgap.landscape(*rows, shifts=SHIFTS, inverse_temperatures=(100, 7), batch=20)
-    np.testing.assert_allclose(found.landscape.loss, expected.loss, rtol=1e-12)
-    gaps = [state.numbers["gap"] for state in found.shifts]
-    np.testing.assert_allclose(gaps, expected.distance, rtol=1e-12)
+def test_the_loss_is_that_of_the_landscape(rows, found, tmp_path):
+    options = {"shifts": SHIFTS, "inverse_temperatures": (100, 7), "batch": 20}
+    expected = mindgap.landscape(*rows, **options)
+    (pair,) = facts_of(mindgap.explore(*rows, path=tmp_path / "page.html", **options))["pairs"]
+    (loss,) = pair["losses"]
+    assert (loss["shifts"], loss["scales"], loss["batch"]) == (SHIFTS.tolist(), [100, 7], 20)
+    np.testing.assert_allclose(loss["loss"], expected.loss, rtol=1e-9)
+    gaps = [state.numbers["gap"] for state in found.states]
+    np.testing.assert_allclose(gaps, expected.distance, atol=1e-9)
+    np.testing.assert_allclose(loss["distance"], expected.distance, rtol=1e-9)
     assert gaps[-1] < 0 < gaps[0]
 
 
@@ -196,9 +215,10 @@ def test_the_real_clip_is_lowest_where_it_was_published(published, tmp_path):
         x, y, shifts=grid, inverse_temperatures=scales, batch=50, path=tmp_path / "page.html"
     )
     (pair,) = facts_of(page)["pairs"]
-    assert pair["shifts"] == grid.tolist()
-    lowest = np.array(pair["loss"]).argmin(axis=0)
-    assert [round(pair["distance"][k], 3) for k in lowest] == [0.851, 0.115]
+    (loss,) = pair["losses"]
+    assert pair["shifts"] == loss["shifts"] == grid.tolist()
+    lowest = np.array(loss["loss"]).argmin(axis=0)
+    assert [round(loss["distance"][k], 3) for k in lowest] == [0.851, 0.115]
     still = pair["states"]["numbers"][pair["shifts"].index(0)]
     assert still["gap"] == pytest.approx(0.8514, abs=5e-5)
     assert (still["recall_ab"], still["recall_ba"]) == (0.552, 0.506)
@@ -277,7 +297,7 @@ def test_two_runs_give_the_same_bytes(rows, page, tmp_path):
 
 
 def test_more_pairs_than_a_page_shows_are_sampled(monkeypatch, rows, tmp_path):
-    monkeypatch.setattr("mindgap.api.explorers.MOST", 20)
+    monkeypatch.setattr("mindgap.explorer.build.MOST", 20)
     captions = [f"caption {k}" for k in range(N)]
     labels = np.repeat(["a", "b", "c", "d"], [28, 28, 4, 1])
     seen = []
@@ -366,13 +386,15 @@ def test_pictures_are_found_by_number_or_by_order(tmp_path):
         find_pictures(tmp_path / "c", 3)
 
 
-def test_a_thumbnail_is_small_and_keeps_its_shape(tmp_path):
-    import io
+def opened(uri):
+    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
 
+
+def test_a_thumbnail_is_small_and_keeps_its_shape(tmp_path):
     folder = draw(tmp_path / "a", "0.png", mode="RGBA")
     first, second = draw_thumbnails(find_pictures(folder, 2), [0, 1])
     assert second is None
-    small = Image.open(io.BytesIO(base64.b64decode(first.partition(",")[2])))
+    small = opened(first)
     assert small.size == (SIDE, SIDE // 2)
     assert small.getpixel((5, 5)) == (255, 255, 255)  # transparent: the page is white
 
@@ -381,6 +403,128 @@ def test_no_picture_is_one_sentence(tmp_path):
     (tmp_path / "0.png").write_text("<svg onload=alert(1)>")
     with pytest.raises(UserError, match=r"0\.png is not a readable picture"):
         draw_thumbnails(find_pictures(tmp_path, 2), [0, 1])
+
+
+# ------------------------------------------------------------------ a run
+
+
+def test_the_media_of_a_set(tmp_path):
+    """Some items of a pairs table: the first caption, the picture or the clip's first frame."""
+    pictures = [None if k == 5 else picture(size=(80, 40), seed=k) for k in range(300)]
+    texts = [[f"first {k}", "second"] for k in range(300)]
+    write_pairs(tmp_path / "a.parquet", [{"image": pictures, "text": texts}])
+    items = np.array([3, 5, 299])
+    captions, thumbnails, sounds = read_media(tmp_path / "a.parquet", items, ["audio"]).values()
+    assert sounds is None
+    assert captions == ["first 3", "first 5", "first 299"]
+    assert thumbnails[1] is None and thumbnails[0] != thumbnails[2]
+    assert opened(thumbnails[2]).size == (48, 24)
+    write_pairs(tmp_path / "b.parquet", [{"audio": [b"1", b"2"]}])
+    assert set(read_media(tmp_path / "b.parquet", np.array([1])).values()) == {None}
+    write_pairs(tmp_path / "c.parquet", [{"video": [film(), film()]}])
+    found = read_media(tmp_path / "c.parquet", np.array([1]))
+    (clip,) = found["thumbnails"]
+    assert found["captions"] is None and opened(clip).size == (32, 24)
+    assert opened(clip).n_frames == 4, "a clip moves"
+
+
+def test_what_a_model_sees_and_hears_is_shown(tmp_path, monkeypatch):
+    """The clip in place of the picture, sounds as far as there is room for them."""
+    samples = (np.sin(np.arange(800) / 3) * 20000).astype("<i2")
+    columns = {
+        "image": [picture(size=(40, 40))] * 3,
+        "video": [film(size=(32, 24))] * 3,
+        "audio": [sound(samples.tobytes())] * 3,
+    }
+    write_pairs(tmp_path / "a.parquet", [columns])
+    read = lambda *modalities: read_media(tmp_path / "a.parquet", np.arange(3), modalities)  # noqa: E731
+    assert opened(read("text", "image")["thumbnails"][0]).size == (40, 40)
+    assert read("text", "image")["sounds"] is None
+    found = read("video", "audio")
+    assert opened(found["thumbnails"][0]).size == (32, 24)
+    (data,) = {base64.b64decode(one.partition(",")[2]) for one in found["sounds"]}
+    np.testing.assert_allclose(np.frombuffer(data[44:], "<i2"), samples, atol=1)
+    monkeypatch.setattr("mindgap.explorer.media.SOUND_BYTES", 2 * len(found["sounds"][0]))
+    assert read("audio")["sounds"] == [*found["sounds"][:2], None]
+
+
+def test_the_page_of_a_model_reads_the_tables_of_its_run(root, rows, tmp_path, monkeypatch):
+    """Every grid in which both modalities move, as the tables have it; items with several captions."""
+    monkeypatch.setattr("mindgap.explorer.build.MOST", 30)
+    x, y = rows
+    texts = np.repeat(np.arange(N), 2)
+    several = Embeddings(
+        {"image": x, "text": y[texts] + 0.01 * np.arange(2 * N)[:, None] % 2},
+        {"text": texts},
+        {"modalities": ["image", "text"]},
+    )
+    save_embeddings(tmp_path / "e.safetensors", several)
+    write_pairs(tmp_path / "p.parquet", [{"text": [[f"caption {k}"] for k in range(N)]}])
+    tables = []
+    for name, scales, sides in (("one", (100, 7), "both"), ("two", (3,), "both"), ("b", (3,), "b")):
+        found = mindgap.landscape(
+            x, several.first("text"), shifts=SHIFTS, inverse_temperatures=scales, sides=sides
+        )
+        table = found.to_frame().assign(landscape=name, sides=sides, n=N, batch=20)
+        tables += [table.assign(direction=kind) for kind in ("mean", "ab")]
+    pd.concat(tables).to_csv(tmp_path / "l.csv", index=False)
+    files = {"embeddings": "e.safetensors", "landscape": "l.csv", "pairs": "p.parquet"}
+    one = {"model": "<i>", "dataset": "set"} | {k: tmp_path / file for k, file in files.items()}
+    job = SimpleNamespace(
+        output=[tmp_path / "page.html"], params=SimpleNamespace(seed=4, pages=[one]), threads=1
+    )
+    runpy.run_path(str(root / "scripts/explore_pairs.py"))["main"](job)
+    facts = facts_of(tmp_path / "page.html")
+    assert (facts["name"], facts["total"], len(facts["rows"])) == ("<i> on set", N, 30)
+    assert "<i> on set" not in (tmp_path / "page.html").read_text()
+    assert facts["captions"] == [f"caption {row}" for row in facts["rows"]]
+    (pair,) = facts["pairs"]
+    assert [(loss["name"], loss["scales"]) for loss in pair["losses"]] == [
+        ("one", [100, 7]),
+        ("two", [3]),
+    ]
+    expected = mindgap.landscape(
+        x, several.first("text"), shifts=SHIFTS, inverse_temperatures=(100, 7)
+    )
+    np.testing.assert_allclose(pair["losses"][0]["loss"], expected.loss, rtol=1e-12)
+    np.testing.assert_allclose(pair["losses"][0]["distance"], expected.distance, rtol=1e-12)
+    plane = Plane.of(x[facts["rows"]], unit_rows(several.first("text")[facts["rows"]]))
+    points = unpacked(pair["points"][0], "<f8", 2, 30)
+    np.testing.assert_allclose(points, plane.points(x[facts["rows"]]), atol=1e-6)
+
+
+def test_own_embeddings_of_several_modalities_have_a_choice_of_the_pair(root, rows, tmp_path):
+    """A run sweeps no loss of theirs: the page has that of all pairs as one batch."""
+    three = dict(zip(("image", "text", "audio"), (*rows, rows[0] + rows[1]), strict=True))
+    save_embeddings(tmp_path / "e.safetensors", Embeddings(three, {}, {"modalities": list(three)}))
+    one = {"model": "mine", "dataset": "own", "landscape": None, "pairs": None}
+    one["embeddings"] = tmp_path / "e.safetensors"
+    job = SimpleNamespace(
+        output=[tmp_path / "page.html"], params=SimpleNamespace(seed=4, pages=[one]), threads=1
+    )
+    runpy.run_path(str(root / "scripts/explore_pairs.py"))["main"](job)
+    pairs = facts_of(tmp_path / "page.html")["pairs"]
+    assert [pair["names"] for pair in pairs] == [
+        ["image", "text"],
+        ["image", "audio"],
+        ["text", "audio"],
+    ]
+    expected = mindgap.landscape(
+        three["text"], three["audio"], shifts=pairs[2]["losses"][0]["shifts"]
+    )
+    np.testing.assert_allclose(pairs[2]["losses"][0]["loss"], expected.loss, rtol=1e-5)
+    own = {f"m{k}": f"m{k}.npy" for k in range(3)}
+    run = resolve(
+        {"models": {"mine": {"kind": "arrays", "modalities": own}}, "select": {"models": ["mine"]}}
+    )
+    assert run.explored == [("mine", "own")]
+
+
+def test_trained_models_have_a_page_each():
+    run = resolve()
+    assert ("clip", "mscoco") in run.explored and ("clip_small", "held_out") in run.explored
+    assert "results/embedded/explorer/clip/mscoco.html" in run.results
+    assert not [model for model, _ in run.explored if "random" in model]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_every_selection_is_drawn(parts):
     first = first[first["inverse_temperature"] == first["inverse_temperature"].iloc[0]]
     curve = first.loc[first["direction"] == "mean", "loss"].to_numpy()
     assert any(np.array_equal(y[np.isfinite(y)], curve) for y in drawn)
-    assert "a curve breaks where they cross" in curves.get_supxlabel()
+    assert "dotted where they cross" in curves.legends[0].get_title().get_text()
     assert figure_valley(points, minima).axes[0].collections
     plt.close("all")
 

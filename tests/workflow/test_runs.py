@@ -29,6 +29,8 @@ GAP_AND_AFTER = {
 TRAINED = {"train_model": 3, "measure_training": 3, "compare_trainings": 1, "plot_trainings": 1}
 TRAINED |= {"embed_prompts": 1, "shift_classes": 2, "measure_fairness": 1, "compare_methods": 1}
 TRAINED |= {"plot_downstream": 5, "project_pairs": 1}
+# What is made again after any result.
+LAST = {"write_index": 1, "record_run": 1, "check_scorecard": 1}
 
 # Every config, and how many files it downloads.
 DOWNLOADS = {
@@ -156,7 +158,10 @@ def test_a_run_fits_on_a_screen(smoke):
     for chapter in ("data", "embed", "gap", "cone", "shift", "train", "downstream", "codebook"):
         assert len(re.findall(rf"^\[ *\d+ of \d+ jobs, .*\] {chapter}: .*\?$", text, re.M)) == 1
     assert f"results/smoke: {len(scores)} claims, " in text
-    assert "report: results/smoke/report.html" in lines
+    assert lines[-2:] == [
+        "report: results/smoke/report.html",
+        "start here: results/smoke/index.html",
+    ]
     (log,) = re.findall(r"^log of the run: (.*)$", text, re.M)
     assert (smoke.path / log).read_text().count("Finished jobid") > 70
     # What it folds up adds up, in every form of the scorecard.
@@ -202,6 +207,7 @@ def test_file_times_decide_nothing(smoke):
                 "compare_methods": 1,
                 "plot_downstream": 3,
                 "collect_tables": 5,
+                "explore_pairs": 1,
             },
         ),
         ("src/mindgap/runtime/files.py", {}),
@@ -224,7 +230,13 @@ def test_file_times_decide_nothing(smoke):
         ("scripts/measure_gap.py", GAP_AND_AFTER),
         (
             "src/mindgap/downstream/methods.py",
-            {"compare_methods": 1, "collect_tables": 3, "plot_downstream": 3, "score_claims": 1},
+            {
+                "compare_methods": 1,
+                "collect_tables": 3,
+                "plot_downstream": 3,
+                "score_claims": 1,
+                "explore_pairs": 1,
+            },
         ),
         (
             "src/mindgap/embed/clip.py",
@@ -238,6 +250,7 @@ def test_file_times_decide_nothing(smoke):
                 "plot_cone": 4,
                 "sweep_shift": 3,
                 "collect_tables": 12,
+                "explore_pairs": 1,
             },
         ),
     ],
@@ -248,8 +261,7 @@ def test_an_edit_reruns_its_dependants_only(smoke, file, expected):
     try:
         path.write_text(old + "\n_EDITED = True\n")
         os.utime(path, (times.st_atime, times.st_mtime - 1e6))  # an old file time hides nothing
-        last = {"record_run": 1, "check_scorecard": 1} if expected else {}
-        assert smoke.plan(SMOKE) == {**expected, **last}
+        assert smoke.plan(SMOKE) == {**expected, **(LAST if expected else {})}
     finally:
         path.write_text(old)
     assert smoke.plan(SMOKE) == {}
@@ -281,6 +293,7 @@ def test_an_edit_reruns_its_dependants_only(smoke, file, expected):
                 "plot_landscape": 3,
                 "score_claims": 1,
                 "save_config": 1,
+                "explore_pairs": 1,
             },
         ),
     ],
@@ -291,7 +304,7 @@ def test_an_option_reruns_its_chapter_and_no_embedding(smoke, edit, expected):
     assert edit[0] in old
     try:
         config.write_text(old.replace(*edit))
-        assert smoke.plan(SMOKE) == {**expected, "record_run": 1, "check_scorecard": 1}
+        assert smoke.plan(SMOKE) == {**expected, **LAST}
     finally:
         config.write_text(old)
 
@@ -430,6 +443,9 @@ def test_own_arrays_give_the_same_tables_and_figures(own, clouds):
     (pair,) = found.values()
     assert pair["gap_low"] < pair["gap"] < pair["gap_high"]
     assert {"retrieval a to b", "retrieval b to a", "mixed corpus"} <= set(pair["best"])
+    front = (results / "index.html").read_text()
+    assert said[0] in front and f"{pair['gap']:.3f} [" in front
+    assert 'href="explorer/mine/own.html"' in front
     (row,) = pd.read_csv(results / "gap/gap.csv").to_dict("records")
     assert (row["model"], row["dataset"], row["n"], row["d"]) == ("mine", "own", 60, 8)
     assert (results / "figures/figure1_umap.png").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,14 @@ import numpy as np
 
 from mindgap.api.landscapes import INVERSE_TEMPERATURES
 from mindgap.downstream.trial import class_numbers
+from mindgap.explorer.build import TEXT_SHARE, page_facts, sample_rows, sweep_losses, usual_shifts
 from mindgap.explorer.media import draw_thumbnails, find_pictures, shorten
-from mindgap.explorer.page import pair_facts, render
-from mindgap.explorer.states import Pairs, explore_pair
+from mindgap.explorer.page import render
 from mindgap.gap.cosines import unit_rows
 from mindgap.inputs import named_rows
 from mindgap.runtime.errors import UserError
 from mindgap.runtime.extras import extra
 from mindgap.runtime.files import write_text
-from mindgap.shift.tables import shift_grid
-
-#: Pairs that a page shows; of more it shows a sample.
-MOST = 2000
 
 
 def explore(
@@ -36,7 +31,7 @@ def explore(
     shifts: Sequence[float] | np.ndarray | None = None,
     inverse_temperatures: Sequence[float] = INVERSE_TEMPERATURES,
     batch: int | None = None,
-    text_share: float = 0.5,
+    text_share: float = TEXT_SHARE,
     seed: int = 0,
 ) -> Path:
     """Write a page in which a reader moves the gap and sees what follows.
@@ -87,8 +82,6 @@ def explore(
     """
     with extra("plot", "the explorer needs"):
         import bokeh  # noqa: F401
-
-        from mindgap.style import modality_colours
     if not 0 <= text_share <= 1:
         raise UserError(f"text_share={text_share:g}: give a share between 0 and 1")
     given = named_rows(first, second)
@@ -97,31 +90,23 @@ def explore(
     if captions is not None and len(captions) != n:
         raise UserError(f"{len(captions):,} captions for {n:,} rows; give one for each row")
     pictures = None if thumbnails is None else find_pictures(thumbnails, n)
-    shown = np.sort(np.random.default_rng(seed).permutation(n)[:MOST])
+    shown = sample_rows(n, seed)
     rows = {name: unit_rows(each[shown]) for name, each in given.items()}
     if numbers is not None:
         numbers = class_numbers(numbers[shown], len(shown))
-    grid = shift_grid(-1, 1.5, 0.1) if shifts is None else np.unique(np.asarray(shifts, float))
-    colours = modality_colours(list(rows))
-    facts = {
-        "rows": shown.tolist(),
-        "total": n,
-        "share": text_share,
-        "captions": None if captions is None else [shorten(captions[row]) for row in shown],
-        "thumbnails": None if pictures is None else draw_thumbnails(pictures, shown.tolist()),
-        "pairs": [
-            pair_facts(
-                (a, b),
-                (colours[a], colours[b]),
-                explore_pair(
-                    Pairs.of(rows[a], rows[b], numbers, text_share=text_share, seed=seed),
-                    shifts=np.union1d(grid, [0.0]),
-                    inverse_temperatures=inverse_temperatures,
-                    batch=batch,
-                ),
-            )
-            for a, b in combinations(rows, 2)
-        ],
-    }
+    grid = usual_shifts() if shifts is None else np.asarray(shifts, float)
+
+    facts = page_facts(
+        rows,
+        lambda a, b: sweep_losses(rows[a], rows[b], grid, inverse_temperatures, batch),
+        shown=shown,
+        total=n,
+        shifts=grid,
+        seed=seed,
+        numbers=numbers,
+        captions=None if captions is None else [shorten(captions[row]) for row in shown],
+        thumbnails=None if pictures is None else draw_thumbnails(pictures, shown.tolist()),
+        text_share=text_share,
+    )
     write_text(path, render(facts))
     return Path(path)

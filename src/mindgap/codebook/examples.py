@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mindgap.config.codebook import Inputs
-from mindgap.data.pairs import read_pairs
+from mindgap.data.pairs import read_items
 
 
 def choose_codes(concepts: pd.DataFrame, count: int) -> pd.DataFrame:
@@ -34,7 +35,7 @@ def find_examples(
 
 
 def read_media(
-    pairs: str | Path, modality: str, wanted: dict[int, list[int]], inputs: Inputs
+    pairs: str | Path, modality: str, items: Iterable[int], inputs: Inputs
 ) -> dict[int, Any]:
     """Item -> its frames (F, size, size, 3), its log-mel (T, mels), or its words.
 
@@ -42,12 +43,9 @@ def read_media(
     """
     from mindgap.codebook.inputs import decode_one
 
-    items, found, start = {i for some in wanted.values() for i in some}, {}, 0
     if modality == "features":
-        return {i: [] for i in items}
-    for rows in read_pairs(pairs, [modality], rows=256):
-        values = rows[modality]
-        for i in items & set(range(start, start + len(values))):
-            found[i] = decode_one(modality, values[i - start].as_py(), inputs)
-        start += len(values)
-    return found
+        return {item: [] for item in items}
+    return {
+        item: decode_one(modality, value[modality], inputs)
+        for item, value in read_items(pairs, [modality], items)
+    }

@@ -28,15 +28,23 @@ def figure_codebooks(
     use_style()
     tasks = list(dict.fromkeys(codebooks["task"]))
     figure, axes = plt.subplots(
-        len(tasks), 4, figsize=(13, 2.9 * len(tasks)), layout="constrained", squeeze=False
+        len(tasks), 4, figsize=(13, 3.3 * len(tasks) + 0.3), layout="constrained", squeeze=False
     )
+    colours = _variant_colours(codebooks)
     for line, task in zip(axes, tasks, strict=True):
         own = codebooks[codebooks["task"] == task]
         _recall(line[0], own)
         _gaps(line[1], own)
-        _use(line[2], usage[usage["task"] == task] if len(usage) else usage, own)
-        _steps(line[3], trajectories[trajectories["task"] == task])
+        _use(line[2], usage[usage["task"] == task] if len(usage) else usage, own, colours)
+        _steps(line[3], trajectories[trajectories["task"] == task], colours)
         line[0].set_title(f"{task.replace('_', ' - ')}: retrieval", loc="left", weight="bold")
+    handles = [
+        plt.Line2D([], [], color=colour, label=variant.replace("_", " "))
+        for variant, colour in colours.items()
+    ]
+    figure.legend(
+        handles=handles, loc="outside lower right", ncols=6, frameon=False, title="variants"
+    )
     return figure
 
 
@@ -50,7 +58,8 @@ def _points(axis: Any, own: pd.DataFrame, column: str, colour: str, shift: float
             axis.plot(np.full(len(values), at), values, "o", ms=3.5, color=colour, alpha=0.7)
             axis.plot([at - 0.1, at + 0.1], [values.mean()] * 2, color=colour, lw=2)
     names = [variant.replace("_", "\n") for variant in variants]
-    axis.set_xticks(range(len(variants)), names, rotation=20 if len(variants) > 4 else 0)
+    many = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if len(variants) > 4 else {}
+    axis.set_xticks(range(len(variants)), names, **many)
     axis.set_xlim(-0.5, len(variants) - 0.5)
 
 
@@ -84,40 +93,34 @@ def _gaps(axis: Any, own: pd.DataFrame) -> None:
     axis.legend(frameon=False, fontsize="small", ncols=2)
 
 
-def _use(axis: Any, usage: pd.DataFrame, own: pd.DataFrame) -> None:
+def _use(axis: Any, usage: pd.DataFrame, own: pd.DataFrame, colours: dict[str, Any]) -> None:
     variants = [
         v for v in dict.fromkeys(own["variant"]) if len(usage) and v in set(usage["variant"])
     ]
-    colours, edges = _variant_colours(own), np.linspace(0, 1, 11)
+    edges = np.linspace(0, 1, 11)
     for variant in variants:
         some = usage[(usage["variant"] == variant) & usage["share_a"].notna()]
         heights = np.histogram(some["share_a"], edges)[0] / max(1, len(some))
-        axis.stairs(heights, edges, color=colours[variant], lw=1.8, label=variant)
+        axis.stairs(heights, edges, color=colours[variant], lw=1.8)
     axis.set(
         xlabel="share of a code's use by the first modality",
         ylabel="share of the used codes",
         title="who uses the codes",
         xlim=(0, 1),
     )
-    if variants:
-        axis.legend(frameon=False, fontsize="small")
 
 
-def _steps(axis: Any, rows: pd.DataFrame) -> None:
-    colours = _variant_colours(rows)
+def _steps(axis: Any, rows: pd.DataFrame, colours: dict[str, Any]) -> None:
     for vector, style in (("final", "-"), ("pooled", ":")):
         some = rows[rows["vector"] == vector]
         mean = some.groupby(["variant", "step"], sort=False)["gap"].mean()
         for variant in dict.fromkeys(some["variant"]):
             one = mean[variant].sort_index()
             axis.plot(one.index.to_numpy().clip(0.5), one, style, color=colours[variant], lw=1.3)
-    for variant, colour in colours.items():
-        axis.plot([], [], color=colour, label=variant)
     axis.set(xscale="log", xlabel="step", ylabel="gap", ylim=(0, 2))
     axis.set_title("gap: sum (solid), mean code (dotted)")
     axis.set_xticks([0.5, 1, 10, 100], ["0", "1", "10", "100"])
     axis.minorticks_off()
-    axis.legend(frameon=False, fontsize="small", ncols=2)
 
 
 def figure_codes(

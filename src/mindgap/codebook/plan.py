@@ -108,14 +108,10 @@ def inputs_of(training: CodebookTraining, run: str) -> dict[str, Any]:
     return pairs | ({"arrays": files} if files else {})
 
 
-def figures_of(trainings: dict[str, CodebookTraining], variant: str) -> list[str]:
-    """Figures of a run: one of all codebooks, and one of the codes of each task.
-
-    The codes are those of the first seed of a variant.
-    """
+def shown_codebooks(trainings: dict[str, CodebookTraining], variant: str) -> list[str]:
+    """Codebooks whose codes are shown: of each task the first seed of a variant."""
     first: dict[str, str] = {}
     for name, one in trainings.items():
         if one.variant == variant and one.discrete:
             first.setdefault(one.task, name)
-    shown = [f"codes/{name}.png" for name in first.values()]
-    return ["codebooks.png", *shown] if trainings else []
+    return list(first.values())

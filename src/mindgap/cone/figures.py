@@ -9,7 +9,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mindgap.style import modality_colours, use_style
+from mindgap.colours import modality_colours
+from mindgap.style import use_style
 
 NAMES = {
     "resnet-18": "ResNet-18",
@@ -79,7 +80,7 @@ def figure_cones(histograms: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     colours = modality_colours([modality for _, modality in columns])
     for line, (weights, inputs) in zip(axes, rows, strict=True):
         for axis, (model, modality) in zip(line, columns, strict=True):
-            axis.set(yticks=[], ylim=(0, 1.45))
+            axis.set(yticks=[], ylim=(0, 1.3))
             sns.despine(ax=axis, left=True)
             key = {"model": model, "modality": modality, "weights": weights, "inputs": inputs}
             mean = _where(means, key)
@@ -100,7 +101,8 @@ def figure_cones(histograms: pd.DataFrame, summary: pd.DataFrame) -> Figure:
         axis.set_xlim(low, 1.01)
     for axis in axes[-1]:
         axis.set_xlabel("cosine of two embeddings")
-    figure.tight_layout()
+    figure.tight_layout(rect=(0.03, 0, 1, 1))
+    figure.supylabel("share of the pairs, each curve scaled to its peak", fontsize=7.5, x=0.01)
     return figure
 
 
@@ -189,7 +191,7 @@ def figure_blocks(depth: pd.DataFrame) -> Figure:
     names = list(dict.fromkeys(blocks["activation"]))
     count = len(names) + 1
     figure, axes = plt.subplots(
-        1, count, figsize=(2.9 * count + 2, 2.9), sharey=True, squeeze=False
+        1, count, figsize=(2.9 * count, 3.4), sharey=True, squeeze=False, layout="constrained"
     )
     kinds = list(dict.fromkeys(blocks["block"]))
     colours = dict(zip(kinds, sns.color_palette("colorblind", len(kinds)), strict=True))
@@ -197,7 +199,7 @@ def figure_blocks(depth: pd.DataFrame) -> Figure:
         _lines(axis, blocks[blocks["activation"] == name], "block", colours)
         axis.set(title=f"{_ACTIVATIONS[name][0]}, width {blocks['width'].iloc[0]}")
     sizes = sorted(widths["width"].unique())
-    tones = dict(zip(sizes, sns.color_palette("flare", len(sizes)), strict=True))
+    tones = dict(zip(sizes, sns.color_palette("crest", len(sizes)), strict=True))
     _lines(axes[0, -1], widths, "width", tones)
     for size in sizes:
         curve = widths[widths["width"] == size]
@@ -206,12 +208,13 @@ def figure_blocks(depth: pd.DataFrame) -> Figure:
     for axis in axes[0]:
         axis.set(xlabel="layers", ylim=(-0.03, 1.03))
     axes[0, 0].set_ylabel("mean cosine of all pairs")
-    figure.tight_layout()
-    lines = {name.replace("_", " + "): colour for name, colour in colours.items()}
-    lines |= {f"width {size}": tone for size, tone in tones.items()}
-    handles = [plt.Line2D([], [], color=colour, label=name) for name, colour in lines.items()]
-    handles += [plt.Line2D([], [], color="k", ls="--", linewidth=0.8, label="closed form")]
-    figure.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    closed = plt.Line2D([], [], color="k", ls="--", linewidth=0.8, label="closed form")
+    kinds = {name.replace("_", " + "): colour for name, colour in colours.items()}
+    sized = {f"width {size}": tone for size, tone in tones.items()}
+    for side, lines, more in (("left", kinds, []), ("right", sized, [closed])):
+        handles = [plt.Line2D([], [], color=colour, label=name) for name, colour in lines.items()]
+        look = {"frameon": False, "ncols": 3, "loc": f"outside lower {side}"}
+        figure.legend(handles=[*handles, *more], **look)
     return figure
 
 

@@ -81,7 +81,9 @@ def figure_spectra(spectra: pd.DataFrame, separation: pd.DataFrame) -> Figure:
     """
     use_style()
     towers = list(spectra.groupby(_TOWER, sort=False))
-    figure, axes = plt.subplots(1, len(towers), figsize=(2.5 * len(towers), 2.5), squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(towers), figsize=(2.5 * len(towers), 2.7), squeeze=False, layout="constrained"
+    )
     names = list(dict.fromkeys(spectra["weights"] + ", " + spectra["inputs"]))
     colours = dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
     for axis, ((model, modality), group) in zip(axes[0], towers, strict=True):
@@ -95,14 +97,7 @@ def figure_spectra(spectra: pd.DataFrame, separation: pd.DataFrame) -> Figure:
         axis.set(title=panel_name(model, modality), xlabel="rank", ylim=(0, 1.05))
     axes[0, 0].set_ylabel("singular value over the first")
     handles = [plt.Line2D([], [], color=c, marker=".", label=n) for n, c in colours.items()]
-    figure.legend(
-        handles=handles,
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0),
-        ncols=9 if len(here) < 1500 else 4,
-        frameon=False,
-    )
-    figure.tight_layout()
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from mindgap.codebook.plan import CodebookTraining, expand_codebooks, figures_of
+from mindgap.codebook.plan import CodebookTraining, expand_codebooks, shown_codebooks
 from mindgap.cone.plan import checkpoints, cone_datasets, cone_figures, cone_problems, towers
 from mindgap.config import paths
 from mindgap.config.expand import Model, expand_models
@@ -155,6 +155,20 @@ class Run:
         return [(m.name, d) for m in self.models.values() if m.own for d in m.datasets]
 
     @cached_property
+    def explored(self) -> list[tuple[str, str]]:
+        """(model, data set) of each page in which a reader moves the gap.
+
+        Trained models of two modalities, and the user's own embeddings of two or more.
+        """
+        trained = self.paired([m for m in self.models.values() if m.weights == "trained"])
+        return list(dict.fromkeys([*trained, *self.decided]))
+
+    @cached_property
+    def coded(self) -> list[str]:
+        """Codebooks whose codes have a figure and a page."""
+        return shown_codebooks(self.codebooks, self.config.codebook.shown)
+
+    @cached_property
     def origins(self) -> dict[str, list[Model]]:
         """Models that are projected together; published features, which need no encoder, first."""
         found = {
@@ -197,9 +211,10 @@ class Run:
         names += ["spheres"] if self.has("shift") else []
         names += ["trajectories", "trainings"] if self.trainings else []
         names += [f"downstream/{name}" for name in self.downstream.figures()]
-        shown = figures_of(self.codebooks, self.config.codebook.shown)
-        units = [f"units/{name}.png" for name in self.units if f"codes/{name}.png" in shown]
-        return [*(f"{name}.png" for name in names), *shown, *units]
+        names += ["codebooks"] if self.codebooks else []
+        names += [f"codes/{name}" for name in self.coded]
+        names += [f"units/{name}" for name in self.coded if name in self.units]
+        return [f"{name}.png" for name in names]
 
     @cached_property
     def tables(self) -> list[str]:
@@ -210,6 +225,8 @@ class Run:
         names += ["gap/rank_correlations.csv"] if self.several else []
         names += ["downstream/models.csv"] if self.gapped else []
         names += [f"{paths.decision(*one)}.md" for one in self.decided]
+        names += [f"explorer/{model}/{dataset}.html" for model, dataset in self.explored]
+        names += [f"explorer/codes/{name}.html" for name in self.coded]
         names += [
             f"gap/parts/{model.name}/{dataset}.sharded.csv"
             for model, dataset in each
@@ -220,6 +237,7 @@ class Run:
     @cached_property
     def results(self) -> list[str]:
         """Every file that a run is asked for, but for its record."""
-        names = ["config.yaml", "scorecard.md", *(f"pairs/{name}.parquet" for name in self.sets)]
+        names = ["config.yaml", "scorecard.md", "index.html"]
+        names += [*(f"pairs/{name}.parquet" for name in self.sets)]
         names += [*(f"figures/{name}" for name in self.figures), *self.tables]
         return [f"results/{self.name}/{name}" for name in names]

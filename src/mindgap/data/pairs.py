@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,18 @@ def read_pairs(path: str | Path, columns: list[str], rows: int = 512) -> Iterabl
                 f"{path} has no column {name!r} (it has: {', '.join(file.schema_arrow.names)})"
             )
     return resolved(file.iter_batches(batch_size=rows, columns=columns))
+
+
+def read_items(
+    path: str | Path, columns: list[str], items: Iterable[int]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield some items, in the order of the table, with what they have in some columns."""
+    wanted, start = sorted({int(item) for item in items}), 0
+    for rows in read_pairs(path, columns, rows=256):
+        end = start + len(rows)
+        for item in wanted[bisect_left(wanted, start) : bisect_left(wanted, end)]:
+            yield item, {name: rows[name][item - start].as_py() for name in columns}
+        start = end
 
 
 def read_column(path: str | Path, column: str) -> list[Any]:

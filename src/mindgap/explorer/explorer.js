@@ -105,7 +105,7 @@ const mindgap = (() => {
   const WAYS = [[0, 0], [0, 1], [1, 0], [1, 1]]; // query, gallery of the lists of nearest rows
 
   let facts, pair;
-  const now = {pair: 0, method: null, shift: 0, scale: 0, item: 0, hover: -1};
+  const now = {pair: 0, method: null, shift: 0, grid: 0, scale: 0, item: 0, hover: -1};
 
   /** An element with a class and text, or with children. */
   function make(tag, content = "", kind = "") {
@@ -121,6 +121,17 @@ const mindgap = (() => {
     image.src = facts.thumbnails[item];
     image.alt = `row ${facts.rows[item]}`;
     return image;
+  }
+  let playing = null;
+  function player(item) {
+    const button = make("button", "▶ play", "play");
+    button.type = "button";
+    button.addEventListener("click", () => {
+      if (playing) playing.pause();
+      playing = new Audio(facts.sounds[item]);
+      playing.play().catch(() => { button.textContent = "this browser cannot play it"; });
+    });
+    return button;
   }
   const pictured = (item) => Boolean(facts.thumbnails && facts.thumbnails[item]);
   const textSide = () => (pair.names[0] === "text" ? 0 : 1);
@@ -150,6 +161,8 @@ const mindgap = (() => {
 
   const method = () => (now.method === null ? null : pair.methods[now.method]);
   const gridPlace = () => nearestPlace(pair.shifts, now.shift);
+  const loss = () => pair.losses[now.grid];
+  const lossPlace = () => nearestPlace(loss().shifts, now.shift);
   const state = () => method() || pair.states[gridPlace()];
   const untouched = () => (method() ? pair.methods[0] : pair.states[pair.still]);
   /** Where an item stands in a state, or -1: methods are shown on held-out items alone. */
@@ -192,27 +205,28 @@ const mindgap = (() => {
 
   /** What changes with the temperature and not with the shift. */
   function drawLoss() {
-    const t = now.scale, losses = pair.loss.map((row) => row[t]), {distance} = pair;
-    const chance = Math.log(pair.batch), low = Math.min(...losses), high = Math.max(...losses);
+    const {distance, shifts, scales, batch} = loss(), t = now.scale;
+    const losses = loss().loss.map((row) => row[t]);
+    const chance = Math.log(batch), low = Math.min(...losses), high = Math.max(...losses);
     model("losses").data = broken(distance, losses);
     const lowest = losses.indexOf(low);
     model("lowest").data = {x: [distance[lowest]], y: [low]};
-    model("still").location = distance[pair.still];
+    model("still").location = distance[nearestPlace(shifts, 0)];
     model("chance").location = chance;
     const room = 0.06 * (high - low || 1);
     setRange("curve-y", [low - room, high + room]);
     const width = 0.04 * (Math.max(...distance) - Math.min(...distance) || 1);
     setRange("curve-x", [Math.min(...distance) - width, Math.max(...distance) + width]);
-    get("loss-title").textContent = `Loss at ${temperature(pair.scales[t])}`;
+    get("loss-title").textContent = `Loss at ${temperature(scales[t])}`;
     const seen = chance < high + room ? "; dotted: chance" : "";
     get("loss-note").textContent =
-      `▼ lowest, ${short(low)} at ${distance[lowest].toFixed(3)}; dashed: as it is${seen}`;
+      `▼ ${short(low)} at ${distance[lowest].toFixed(3)}; dashed: as it is${seen}`;
   }
 
   function drawHeat() {
-    const edges = cellEdges(pair.shifts), above = excess(pair.loss);
+    const {shifts, scales} = loss(), edges = cellEdges(shifts), above = excess(loss().loss);
     const cells = {left: [], right: [], bottom: [], top: [], colour: []};
-    pair.shifts.forEach((_, k) => pair.scales.forEach((_, t) => {
+    shifts.forEach((_, k) => scales.forEach((_, t) => {
       cells.left.push(edges[k]); cells.right.push(edges[k + 1]);
       cells.bottom.push(t - 0.5); cells.top.push(t + 0.5);
       cells.colour.push(Math.sqrt(above[k][t]));
@@ -220,13 +234,14 @@ const mindgap = (() => {
     const most = quantile(above.flat(), 0.97) || 1;
     model("colours").high = Math.sqrt(most);
     model("cells").data = cells;
-    const lowest = pair.scales.map((_, t) => above.findIndex((row) => row[t] === 0));
-    model("valley").data = {x: lowest.map((k) => pair.shifts[k]), y: pair.scales.map((_, t) => t)};
+    const lowest = scales.map((_, t) => above.findIndex((row) => row[t] === 0));
+    model("valley").data = {x: lowest.map((k) => shifts[k]), y: scales.map((_, t) => t)};
     setRange("heat-x", [edges[0], edges.at(-1)]);
-    setRange("heat-y", [-0.5, pair.scales.length - 0.5]);
-    model("scales").ticks = pair.scales.map((_, t) => t);
+    setRange("heat-y", [-0.5, scales.length - 0.5]);
+    const every = Math.ceil(scales.length / 8); // labels that fit
+    model("scales").ticks = [...scales.keys()].filter((t) => t % every === 0);
     model("heat").left[0].major_label_overrides =
-      new Map(pair.scales.map((scale, t) => [t, `${+scale.toPrecision(4)}`]));
+      new Map(scales.map((scale, t) => [t, `${+scale.toPrecision(4)}`]));
     const palette = [...model("colours").palette].map((c) =>
       typeof c === "number" ? `#${(c >>> 8).toString(16).padStart(6, "0")}` : c);
     // Even steps of the excess; colours follow its root.
@@ -238,9 +253,10 @@ const mindgap = (() => {
   }
 
   function markLoss() {
-    const k = gridPlace(), t = now.scale, edges = cellEdges(pair.shifts), shown = !method();
+    const {shifts, distance} = loss(), k = lossPlace(), t = now.scale, edges = cellEdges(shifts);
+    const shown = !method();
     model("loss-now").data = shown
-      ? {x: [pair.distance[k]], y: [pair.loss[k][t]]} : {x: [], y: []};
+      ? {x: [distance[k]], y: [loss().loss[k][t]]} : {x: [], y: []};
     model("cell-now").data = shown
       ? {left: [edges[k]], right: [edges[k + 1]], bottom: [t - 0.5], top: [t + 0.5]}
       : {left: [], right: [], bottom: [], top: []};
@@ -251,9 +267,9 @@ const mindgap = (() => {
     const rows = Object.entries(NUMBERS).filter(([key]) => key in after).map(([key, title]) =>
       [key, title(a, b), before[key], after[key]]);
     if (!method()) {
-      const losses = (k) => pair.loss[k][now.scale];
-      rows.push(["loss", `loss at ${temperature(pair.scales[now.scale])}`,
-        losses(pair.still), losses(gridPlace())]);
+      const {scales, shifts} = loss(), at = (k) => loss().loss[k][now.scale];
+      rows.push(["loss", `loss at ${temperature(scales[now.scale])}`,
+        at(nearestPlace(shifts, 0)), at(lossPlace())]);
     }
     const cell = (value) => make("td", short(value));
     get("numbers").tBodies[0].replaceChildren(...rows.map(([key, title, ...values]) => {
@@ -284,6 +300,7 @@ const mindgap = (() => {
     const card = [];
     if (pictured(item)) card.push(picture(item));
     if (facts.captions) card.push(make("p", facts.captions[item]));
+    if (facts.sounds && facts.sounds[item]) card.push(player(item));
     const body = [];
     if (k >= 0) {
       const n = state().items.length, rank = (one, side) => `${one.ranks[side * n + k] + 1}`;
@@ -370,7 +387,8 @@ const mindgap = (() => {
     writePair();
   }
 
-  function setShift(value) {
+  function setShift(wanted) {
+    const value = Math.min(Math.max(wanted, pair.shifts[0]), pair.shifts.at(-1));
     now.shift = value;
     now.method = null;
     now.hover = -1;
@@ -386,7 +404,7 @@ const mindgap = (() => {
   /** Draw what depends on shift, method and temperature; text only where it changes. */
   function drawAll() {
     drawMap();
-    const place = `${now.pair} ${now.method} ${gridPlace()} ${now.scale}`;
+    const place = [now.pair, now.method, gridPlace(), now.grid, lossPlace(), now.scale].join();
     if (place === lastPlace) return;
     lastPlace = place;
     markLoss();
@@ -404,6 +422,7 @@ const mindgap = (() => {
 
   function setScale(t) {
     now.scale = t;
+    facts.scale = loss().scales[t];
     get("scale").value = t;
     drawLoss();
     drawAll();
@@ -430,21 +449,35 @@ const mindgap = (() => {
     const option = (value, text) => Object.assign(make("option", text), {value});
     get("method").replaceChildren(option("", "the shift"),
       ...pair.methods.map((one, k) => option(k, k ? `method: ${one.name}` : "held-out pairs as they are")));
-    get("scale").replaceChildren(...pair.scales.map((scale, t) => option(t, temperature(scale))));
+    get("grid").replaceChildren(...pair.losses.map(({name}, k) => option(k, name)));
+    get("grid-choice").hidden = pair.losses.length < 2;
     setRange("map-x", pair.range[0]);
     setRange("map-y", pair.range[1]);
-    drawLoss();
-    drawHeat();
     lastPlace = null;
+    setGrid(0);
     setShift(now.shift);
+  }
+
+  /** Show another grid of the loss, at the temperature nearest to the present one. */
+  function setGrid(k) {
+    const was = facts.scale ?? loss().scales[0];
+    now.grid = k;
+    get("grid").value = k;
+    get("scale").replaceChildren(...loss().scales.map((scale, t) =>
+      Object.assign(make("option", temperature(scale)), {value: t})));
+    drawHeat();
+    setScale(nearestPlace(loss().scales, was));
+    writeNote();
   }
 
   function writeNote() {
     const [n, total] = [facts.rows.length, facts.total].map((size) => size.toLocaleString("en"));
-    const loss = pair.batch === facts.rows.length ? "all pairs as one batch" : `batches of ${pair.batch}`;
-    get("note").textContent = (n === total ? `${total} pairs. ` :
-      `A random sample of ${n} of ${total} pairs: everything here is of this sample. `) +
-      `Loss: mean of both directions, ${loss}. Move the shift with the slider or the arrow keys; ` +
+    const {batch, pairs} = loss();
+    const batches = batch === pairs ? "all pairs as one batch" : `batches of ${batch}`;
+    const all = pairs > facts.rows.length ? "everything but the loss" : "everything";
+    get("note").textContent = (facts.name && `${facts.name}. `) + (n === total ? `${total} pairs. ` :
+      `A random sample of ${n} of ${total} pairs: ${all} here is of this sample. `) +
+      `Loss: mean of both directions, ${batches}. Move the shift with the slider or the arrow keys; ` +
       "positive shifts close the gap.";
   }
 
@@ -461,10 +494,8 @@ const mindgap = (() => {
     get("reset").addEventListener("click", () => setShift(0));
     get("method").addEventListener("change", (event) => setMethod(event.target.value));
     get("scale").addEventListener("change", (event) => setScale(Number(event.target.value)));
-    get("pair").addEventListener("change", (event) => {
-      setPair(Number(event.target.value));
-      writeNote();
-    });
+    get("grid").addEventListener("change", (event) => setGrid(Number(event.target.value)));
+    get("pair").addEventListener("change", (event) => setPair(Number(event.target.value)));
     get("row").max = facts.total - 1;
     get("row").addEventListener("input", (event) => {
       const field = event.target, item = facts.rows.indexOf(Number(field.value));
@@ -490,16 +521,14 @@ const mindgap = (() => {
       showTip(event);
     },
     curve(event) {
-      if (event.event_name === "tap") setShift(pair.shifts[nearestPlace(pair.distance, event.x)]);
+      if (event.event_name === "tap") setShift(loss().shifts[nearestPlace(loss().distance, event.x)]);
     },
     heat(event) {
       if (event.event_name !== "tap") return;
       const t = Math.round(event.y);
-      if (t >= 0 && t < pair.scales.length) {
-        now.scale = t;
-        get("scale").value = t;
-        drawLoss();
-        setShift(pair.shifts[nearestPlace(pair.shifts, event.x)]);
+      if (t >= 0 && t < loss().scales.length) {
+        setScale(t);
+        setShift(loss().shifts[nearestPlace(loss().shifts, event.x)]);
       }
     },
   };
@@ -512,10 +541,8 @@ const mindgap = (() => {
     get("pair").replaceChildren(...facts.pairs.map(({names}, k) =>
       Object.assign(make("option", names.join(" and ")), {value: k})));
     get("pair-choice").hidden = facts.pairs.length < 2;
-    now.scale = 0;
     listen();
     setPair(0);
-    writeNote();
     choose(0);
     document.body.dataset.ready = "yes";
   }

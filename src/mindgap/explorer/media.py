@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
+import wave
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mindgap.data.tables import read_records, read_rows, read_text
 from mindgap.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 #: Longest side of a thumbnail in pixels, and the quality of its encoding.
 SIDE, QUALITY = 48, 75
 #: Pixels of a picture that is read at most.
 MOST_PIXELS = 200_000_000
 LONGEST = 300  # characters of a caption that are shown
+FRAMES = 4  # frames of a clip that are shown
+#: Samples per second of a sound, its seconds at most, and bytes of all sounds of a page.
+RATE, SECONDS, SOUND_BYTES = 8000, 5, 6_000_000
 
 
 def read_captions(address: str) -> list[str]:
@@ -65,12 +75,67 @@ def find_pictures(folder: str | Path, n: int) -> dict[int, Path]:
 
 def draw_thumbnails(pictures: dict[int, Path], rows: Iterable[int]) -> list[str | None]:
     """A small picture of each row as a data URI, or None where it has none."""
-    return [_thumbnail(pictures[row]) if row in pictures else None for row in rows]
+    return [_read_thumbnail(pictures[row]) if row in pictures else None for row in rows]
 
 
-def _thumbnail(path: Path) -> str:
-    from PIL import Image, ImageOps
+def read_media(
+    pairs: str | Path, items: np.ndarray, modalities: Collection[str] = ()
+) -> dict[str, list[Any] | None]:
+    """Captions, small pictures and sounds of some items of a pairs table, for `page_facts`.
 
+    The first caption; the picture or the clip, whichever is among the `modalities` of a model; the
+    sound, if a model hears it. None stands for what the table or an item does not have.
+    """
+    from mindgap.data.pairs import open_pairs, read_items
+    from mindgap.embed.decode import decode_frames
+
+    names = open_pairs(pairs).schema_arrow.names
+    visual = [m for m in (*modalities, "image", "video") if m in ("image", "video")]
+    seen = next((name for name in visual if name in names), None)
+    heard = "audio" if "audio" in names and "audio" in modalities else None
+    columns = [name for name in ("text", seen, heard) if name in names]
+    captions, pictures, sounds = {}, {}, Sounds()
+    for item, value in read_items(pairs, columns, items) if columns else ():
+        captions[item] = shorten((value.get("text") or [""])[0])
+        if value.get(seen):
+            pictures[item] = _shrink(*decode_frames(value[seen], 1 if seen == "image" else FRAMES))
+        if value.get(heard):
+            sounds.add(item, value[heard])
+    return {
+        "captions": [captions[item] for item in items] if "text" in columns else None,
+        "thumbnails": [pictures.get(item) for item in items] if seen else None,
+        "sounds": [sounds.found.get(item) for item in items] if heard else None,
+    }
+
+
+class Sounds:
+    """Sounds of a page as data URIs, as many as there is room for."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, str] = {}
+        self.room = SOUND_BYTES
+
+    def add(self, item: int, data: bytes) -> None:
+        """Take the first seconds of an encoded sound, if it fits."""
+        from mindgap.embed.decode import decode_sound
+
+        if self.room > 0:
+            sound = sound_uri(decode_sound(data, RATE)[: RATE * SECONDS], RATE)
+            self.room -= len(sound)
+            if self.room >= 0:
+                self.found[item] = sound
+
+
+def sound_uri(samples: np.ndarray, rate: int) -> str:
+    """Samples in [-1, 1] as a data URI of 16-bit PCM."""
+    stream = io.BytesIO()
+    with wave.open(stream, "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", "not compressed"))
+        file.writeframes((np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes())
+    return f"data:audio/wav;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def _read_thumbnail(path: Path) -> str:
     from mindgap.data.media import open_picture
 
     try:
@@ -78,14 +143,27 @@ def _thumbnail(path: Path) -> str:
             if picture.width * picture.height > MOST_PIXELS:
                 raise UserError(f"{path} has more than {MOST_PIXELS:,} pixels; make it smaller")
             picture.draft("RGB", (SIDE, SIDE))
-            small = ImageOps.exif_transpose(picture).convert("RGBA")
+            return _shrink(picture)
     except UserError:
         raise
     except Exception as error:  # each format fails in its own way
         raise UserError(f"{path} is not a readable picture; take it out of the folder") from error
+
+
+def _shrink(*frames: Image) -> str:
+    """A picture as the data URI of a small one, or a clip; the page behind it is white."""
+    first, *others = map(_flat, frames)
+    stream = io.BytesIO()
+    moving = {"save_all": True, "append_images": others, "duration": 250, "loop": 0}
+    first.save(stream, "WEBP", quality=QUALITY, method=4, **(moving if others else {}))
+    return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def _flat(picture: Image) -> Image:
+    from PIL import Image, ImageOps
+
+    small = ImageOps.exif_transpose(picture).convert("RGBA")
     small.thumbnail((SIDE, SIDE))
     flat = Image.new("RGB", small.size, "white")
     flat.paste(small, mask=small.getchannel("A"))
-    stream = io.BytesIO()
-    flat.save(stream, "WEBP", quality=QUALITY, method=4)
-    return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    return flat

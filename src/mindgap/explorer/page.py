@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 import zlib
-from importlib.resources import files
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from mindgap.explorer.document import as_json, fill
 from mindgap.explorer.states import Explored, State, shifted_points
 from mindgap.runtime.extras import extra
 from mindgap.shift.moves import amounts
@@ -19,42 +19,57 @@ ROOM = 0.04
 
 
 def render(facts: dict[str, Any]) -> str:
-    """The page that shows some facts, see `payload`; the same facts give the same page."""
+    """The page that shows some facts, see `page_facts`; the same facts give the same page."""
     with extra("plot", "the explorer needs"):
-        from jinja2 import Environment
-
         from mindgap.explorer import plots
     documents, items = plots.documents()
-    here = files("mindgap.explorer")
-    template = Environment(autoescape=True).from_string(here.joinpath("page.html").read_text())
-    page = template.render(
-        title=" and ".join(facts["pairs"][0]["names"]),
-        style=here.joinpath("page.css").read_text(),
-        library=plots.library(),
-        script=here.joinpath("explorer.js").read_text(),
-        plots=as_json({"documents": documents, "items": items}),
-        facts=as_json(facts),
-    )
-    return page.encode("utf-8", "replace").decode()  # half of a surrogate pair has no UTF-8
+    shown = as_json({"documents": documents, "items": items})
+    title = facts["name"] or " and ".join(facts["pairs"][0]["names"])
+    return fill("explorer", title, facts, library=plots.library(), plots=shown)
 
 
-def as_json(value: Any) -> str:
-    """JSON that may stand inside a script element: no text in it can end the element."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
+@dataclass(frozen=True)
+class Loss:
+    """Loss of two modalities over shifts and temperatures, as a page shows it.
+
+    Attributes
+    ----------
+    name
+        What the grid is called.
+    pairs, batch
+        Number of pairs, and of those that share a loss.
+    shifts, scales, distance
+        (S,) shifts, (T,) inverse temperatures, (S,) signed distances of the means.
+    loss
+        (S, T) mean of both directions.
+    """
+
+    name: str
+    pairs: int
+    batch: int
+    shifts: np.ndarray
+    scales: np.ndarray
+    distance: np.ndarray
+    loss: np.ndarray
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Plain values."""
+        arrays = {k: getattr(self, k) for k in ("shifts", "scales", "distance", "loss")}
+        plain = {k: np.asarray(array, float).tolist() for k, array in arrays.items()}
+        return {"name": self.name, "pairs": self.pairs, "batch": self.batch, **plain}
 
 
-def pair_facts(names: tuple[str, str], colours: tuple[str, str], found: Explored) -> dict[str, Any]:
+def pair_facts(
+    names: tuple[str, str], colours: tuple[str, str], found: Explored, losses: list[Loss]
+) -> dict[str, Any]:
     """What the page knows of two modalities; arrays are base64, little-endian, row by row.
 
     Coordinates of all pairs are float64 (2, n) for each modality: the page moves them itself.
     """
-    grid = found.landscape
     everywhere = [
         shifted_points(points, by)
-        for pair in amounts(grid.shifts, "both")
+        for pair in amounts(found.shifts, "both")
         for points, by in zip(found.points, (-pair[0], pair[1]), strict=True)
     ]
     everywhere += [points for method in found.methods for points in method.points]
@@ -63,12 +78,9 @@ def pair_facts(names: tuple[str, str], colours: tuple[str, str], found: Explored
         "colours": list(colours),
         "points": [packed(points, "<f8") for points in found.points],
         "range": _range(np.concatenate(everywhere, axis=1)),
-        "shifts": grid.shifts.tolist(),
-        "distance": grid.distance.tolist(),
-        "scales": [float(scale) for scale in grid.inverse_temperatures],
-        "loss": grid.loss.tolist(),
-        "batch": found.batch,
-        "states": _states(found.shifts),
+        "shifts": found.shifts.tolist(),
+        "losses": [loss.facts for loss in losses],
+        "states": _states(found.states),
         "held": packed(found.held, "<u2"),
         "methods": {
             "names": [method.name for method in found.methods],

@@ -7,20 +7,19 @@ see `mindgap.shift.moves`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from mindgap.api.fixes import DROP
-from mindgap.api.landscapes import LossLandscape, landscape
 from mindgap.downstream.methods import all_methods
 from mindgap.downstream.mixed import ndcg
 from mindgap.downstream.rows import UnitRows
 from mindgap.downstream.trial import accuracy, class_means, split, with_lengths
 from mindgap.gap.estimators import modality_gap
 from mindgap.gap.retrieval import TIE, recall
-from mindgap.shift.moves import amounts, gap_direction, reciprocal_norms
+from mindgap.shift.moves import amounts, gap_direction, reciprocal_norms, shifted_distance
 
 #: Nearest rows that are shown of each modality.
 NEAREST = 5
@@ -109,11 +108,9 @@ class Explored:
     ----------
     points
         (2, n) coordinates of both modalities in the plane, untouched.
-    landscape
-        Loss over shifts and temperatures, and the shifts themselves.
-    batch
-        Pairs that share a loss.
     shifts
+        (S,) lengths along u; each modality moves by half.
+    states
         The state of all pairs at each shift.
     held
         Pairs, in order, on which the methods are shown.
@@ -122,9 +119,8 @@ class Explored:
     """
 
     points: tuple[np.ndarray, np.ndarray]
-    landscape: LossLandscape
-    batch: int
-    shifts: list[State]
+    shifts: np.ndarray
+    states: list[State]
     held: np.ndarray
     methods: list[MethodState]
 
@@ -175,26 +171,13 @@ class Pairs:
         return cls(x, y, fit_on, held, order, text_share, labels, classes)
 
 
-def explore_pair(
-    pairs: Pairs,
-    *,
-    shifts: np.ndarray,
-    inverse_temperatures: Sequence[float],
-    batch: int | None,
-) -> Explored:
-    """Compute all states of two modalities.
-
-    `shifts`, `inverse_temperatures` and `batch` are those of `mindgap.landscape`; each modality
-    moves by half of a shift.
-    """
-    x, y = pairs.x, pairs.y
-    plane = Plane.of(x, y)
-    found = landscape(x, y, shifts=shifts, inverse_temperatures=inverse_temperatures, batch=batch)
+def explore_pair(pairs: Pairs, shifts: np.ndarray) -> Explored:
+    """Compute the states of two modalities at some shifts and with each method."""
+    plane = Plane.of(pairs.x, pairs.y)
     return Explored(
-        (plane.points(x), plane.points(y)),
-        found,
-        len(x) if batch is None else batch,
-        list(shift_states(pairs, found, plane.u)),
+        (plane.points(pairs.x), plane.points(pairs.y)),
+        shifts,
+        list(shift_states(pairs, shifts, plane.u)),
         np.sort(pairs.held),
         list(method_states(pairs, plane)),
     )
@@ -250,13 +233,14 @@ def _moved(
     return corrected * reciprocal_norms(p, a)[:, None] * reciprocal_norms(q, b)
 
 
-def shift_states(pairs: Pairs, found: LossLandscape, u: np.ndarray) -> Iterator[State]:
-    """Yield the state of all pairs at each shift of a landscape."""
+def shift_states(pairs: Pairs, shifts: np.ndarray, u: np.ndarray) -> Iterator[State]:
+    """Yield the state of all pairs at each shift."""
     x, y, held = pairs.x, pairs.y, pairs.held
     texts = shown_as_texts(pairs.order, pairs.text_share)
     along_x, along_y = x @ u, y @ u
     xx, xy, yy = x @ x.T, x @ y.T, y @ y.T
-    for gap, (a, b) in zip(found.distance, amounts(found.shifts, "both"), strict=True):
+    gaps = shifted_distance(x, y, u, shifts, "both")
+    for gap, (a, b) in zip(gaps, amounts(shifts, "both"), strict=True):
         state = measure_state(
             _moved(xx, (along_x, along_x), (-a, -a)),
             _moved(xy, (along_x, along_y), (-a, b)),

@@ -9,7 +9,8 @@ import seaborn as sns
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from mindgap.style import modality_colours, use_style
+from mindgap.colours import modality_colours
+from mindgap.style import use_style
 
 _ROWS = ("trained", "random")
 
@@ -17,7 +18,7 @@ _ROWS = ("trained", "random")
 def figure_projection(points: pd.DataFrame, gaps: pd.DataFrame, method: str) -> Figure:
     """Figure 1: both modalities in two dimensions, a thin line for each pair.
 
-    One column per model family and data set, trained weights above random ones.
+    Trained weights above random ones; models with both stand first, one above the other.
 
     Parameters
     ----------
@@ -34,33 +35,30 @@ def figure_projection(points: pd.DataFrame, gaps: pd.DataFrame, method: str) -> 
     place = ["column", "weights"]
     gaps["models"] = gaps.groupby(place)["model"].transform("size")
     gaps = gaps.drop_duplicates(place)
-    columns = list(dict.fromkeys(gaps["column"]))
-    rows = [row for row in _ROWS if (gaps["weights"] == row).any()]
+    gaps["alone"] = gaps.groupby("column")["weights"].transform("nunique") == 1
+    gaps = gaps.sort_values("alone", kind="stable")
+    rows = [own for row in _ROWS if len(own := gaps[gaps["weights"] == row])]
+    count = max(map(len, rows))
+    height = 2.45 * len(rows) + 0.4
     figure, axes = plt.subplots(
-        len(rows), len(columns), figsize=(2.1 * len(columns), 2.2 * len(rows) + 0.5), squeeze=False
+        len(rows), count, figsize=(2.1 * count, height), squeeze=False, layout="constrained"
     )
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-        sns.despine(ax=axis, left=True, bottom=True)
-    for i, j in np.ndindex(axes.shape):
-        if not ((gaps["weights"] == rows[i]) & (gaps["column"] == columns[j])).any():
-            axes[i, j].text(0.5, 0.5, "not in this run", ha="center", color="0.6", fontsize=7.5)
     points = points[points["method"] == method]
     colours = modality_colours([*gaps["modality_a"], *gaps["modality_b"]])
-    for _, cell in gaps.iterrows():
-        axis = axes[rows.index(cell["weights"]), columns.index(cell["column"])]
-        here = points[(points["model"] == cell["model"]) & (points["dataset"] == cell["dataset"])]
-        _clouds(axis, here, cell, colours)
-    for axis, column in zip(axes[0], columns, strict=True):
-        axis.set_title(column)
-    for axis, row in zip(axes[:, 0], rows, strict=True):
-        axis.set_ylabel(f"{row} weights")
+    for line, row in zip(axes, rows, strict=True):
+        for axis, (_, cell) in zip(line, row.iterrows(), strict=False):
+            own = (points["model"] == cell["model"]) & (points["dataset"] == cell["dataset"])
+            _clouds(axis, points[own], cell, colours)
+            axis.set(xticks=[], yticks=[], title=cell["column"])
+            sns.despine(ax=axis, left=True, bottom=True)
+        for axis in line[len(row) :]:
+            axis.set_axis_off()
+        line[0].set_ylabel(f"{row['weights'].iloc[0]} weights")
     handles = [
         plt.Line2D([], [], marker="o", linestyle="", markersize=4, color=c, label=m)
         for m, c in colours.items()
     ]
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False)
-    figure.tight_layout(rect=(0, 0.22 / (2.2 * len(rows) + 0.5), 1, 1))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     return figure
 
 
@@ -116,11 +114,11 @@ def figure_cosines(histograms: pd.DataFrame) -> Figure:
         axis.set_xlabel("cosine")
         axis.tick_params(labelbottom=True)
         sns.despine(ax=axis, left=True)
-    # Away from the label of the first tick, which stands out to the left.
-    grid.axes.flat[0].set_ylabel("scaled to the peak", labelpad=14)
+    for axis in list(grid.axes.flat)[:: min(4, panels)]:
+        axis.set_ylabel("share of the pairs,\nscaled to its peak", fontsize=7.5)
     grid.set_titles("{col_name}")
     handles = [plt.Line2D([], [], color=colours[kind], label=kind) for kind in kinds]
-    grid.figure.legend(handles=handles, loc="lower center", ncols=min(5, len(kinds)), frameon=False)
+    grid.figure.legend(handles=handles, loc="lower center", ncols=min(7, len(kinds)), frameon=False)
     grid.figure.tight_layout(rect=(0, 0.35 / grid.figure.get_figheight(), 1, 1))
     return grid.figure
 

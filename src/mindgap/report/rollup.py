@@ -180,7 +180,7 @@ def _claims(
         verdict = score["verdict"]
         if score["class"] == "self" and verdict == "differs":
             verdict = "the paper disagrees with itself"
-        texts.append(f"  {verdict}: {score['id']}: {_numbers(score)}")
+        texts.append(f"  {verdict}: {score['id']}: {numbers(score)}")
     if len(bad) > _SHOWN:
         texts.append(f"  and {len(bad) - _SHOWN} more in {results / 'scorecard.md'}")
     return texts
@@ -196,7 +196,8 @@ def by_class(scores: list[dict[str, Any]]) -> str:
     )
 
 
-def _numbers(score: dict[str, Any]) -> str:
+def numbers(score: dict[str, Any]) -> str:
+    """The measured value of a claim beside what was published or is accepted."""
     measured = "no value" if score["measured"] is None else f"{score['measured']:.4g}"
     if score["published"] is not None:
         return f"published {score['published']:g}, measured {measured}"
@@ -209,7 +210,7 @@ def to_markdown_table(lines: list[Line]) -> list[str]:
         "| | | about | reproduced | printed numbers | claims | look at |",
         "|---|---|---|---|---|---|---|",
     ]
-    for *cells, file in map(_cells, lines):
+    for *cells, file in map(line_cells, lines):
         look = f"[{file}]({file})" if file else ""
         texts.append("| " + " | ".join((*cells, look)) + " |")
     return texts
@@ -222,7 +223,7 @@ def to_html_table(lines: list[Line]) -> str:
         for name in ("", "", "about", "reproduced", "printed numbers", "claims", "look at")
     )
     rows = [
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(line)) + "</tr>"
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line_cells(line)) + "</tr>"
         for line in lines
     ]
     return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
@@ -232,12 +233,13 @@ def to_rst_table(lines: list[Line]) -> list[str]:
     """The roll-up as a table of reStructuredText, for the first page of the report."""
     texts = [".. list-table::", "   :header-rows: 1", ""]
     head = ("", "", "about", "reproduced", "printed numbers", "claims")
-    for cells in (head, *(_cells(line)[:-1] for line in lines)):
+    for cells in (head, *(line_cells(line)[:-1] for line in lines)):
         texts += [f"   {'* ' if i == 0 else '  '}- {cell}".rstrip() for i, cell in enumerate(cells)]
     return texts
 
 
-def _cells(line: Line) -> tuple[str, ...]:
+def line_cells(line: Line) -> tuple[str, ...]:
+    """Mark, name, subject, shares, counts and file of a line, as tables show them."""
     printed = f"{line.printed_reproduced} of {line.printed}" if line.printed else ""
     share = f"{line.verdicts.get('reproduced', 0)} of {line.answered}" if line.answered else ""
     name = f"{line.paper} {line.name}".strip()

@@ -9,7 +9,8 @@ import seaborn as sns
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from mindgap.style import MODALITY_COLOURS, modality_colours, use_style
+from mindgap.colours import MODALITY_COLOURS, modality_colours
+from mindgap.style import use_style
 
 _MANY = 8  # temperatures beyond which a landscape is a heat map and not a row of panels
 
@@ -40,29 +41,23 @@ def figure_landscape(points: pd.DataFrame, minima: pd.DataFrame, names: tuple[st
         "mean": ("mean of both", "0.15"),
     }
     rows = list(points.groupby(["sides", "batch"], sort=False))
-    scales = sorted(points["inverse_temperature"].unique(), reverse=True)
-    figure, axes = plt.subplots(
-        len(rows),
-        len(scales),
-        figsize=(2.1 * len(scales), 2.3 * len(rows) + 0.5),
-        squeeze=False,
-        sharex=True,
-    )
-    for line, ((sides, batch), group) in zip(axes, rows, strict=True):
+    most = points.groupby(["sides", "batch"])["inverse_temperature"].nunique().max()
+    figure = plt.figure(figsize=(2.1 * most, 2.3 * len(rows) + 0.5), layout="constrained")
+    grid = figure.add_gridspec(len(rows), 1)
+    for place, ((sides, batch), group) in enumerate(rows):
+        # A row has a panel for each of its own temperatures.
+        scales = sorted(group["inverse_temperature"].unique(), reverse=True)
+        line = grid[place].subgridspec(1, len(scales)).subplots(sharex=True, squeeze=False)[0]
         for axis, scale in zip(line, scales, strict=True):
             part = group[group["inverse_temperature"] == scale]
-            if part.empty:
-                axis.set_axis_off()
-                continue
             _curves(axis, part, minima, looks)
-            axis.set_title(rf"$1/\tau$ = {scale:g}")
+            axis.set_title(rf"$1/\tau$ = {scale:.4g}")
             axis.ticklabel_format(axis="y", useOffset=False)  # an offset would meet the title
         which = "both modalities move" if sides == "both" else f"only {names[sides == 'b']} moves"
         whole = batch == group["n"].iloc[0]
         batches = "the whole set as one batch" if whole else f"batches of {batch}"
         line[0].set_ylabel(f"loss\n{batches}\n{which}")
-    what = "signed distance of the centres (a curve breaks where they cross and the sign jumps)"
-    figure.supxlabel(what, fontsize=9, y=0.32 / (2.3 * len(rows) + 0.5))
+    what = "signed distance of the centres (thin and dotted where they cross and the sign jumps)"
     handles = [plt.Line2D([], [], color=c, label=text) for text, c in looks.values()]
     handles += [
         plt.Line2D([], [], color="0.3", linestyle="--", label="untouched gap"),
@@ -70,8 +65,9 @@ def figure_landscape(points: pd.DataFrame, minima: pd.DataFrame, names: tuple[st
         plt.Line2D([], [], color="0.3", marker="v", mfc="white", linestyle="", label="at the edge"),
         plt.Line2D([], [], color="0.6", linestyle=":", label="chance, log(batch)"),
     ]
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False)
-    figure.tight_layout(rect=(0, 0.2 / (2.3 * len(rows) + 0.5), 1, 1))
+    columns = min(len(handles), 2 * most)
+    look = {"ncols": columns, "frameon": False, "title": what, "title_fontsize": 9}
+    figure.legend(handles=handles, loc="outside lower center", **look)
     return figure
 
 
@@ -84,11 +80,14 @@ def _curves(axis: plt.Axes, part: pd.DataFrame, minima: pd.DataFrame, looks: dic
         for name in steps.index:
             curve = part[(part["landscape"] == name) & (part["direction"] == direction)]
             coarse = name != finest or len(steps) == 1
-            # A distance is a norm with a sign: where the centres cross it jumps, the line breaks.
-            jump = np.flatnonzero(np.diff(np.sign(curve["distance"]))) + 1
+            # A distance is a norm with a sign: where the centres cross it jumps.
+            x, y = curve["distance"].to_numpy(), curve["loss"].to_numpy()
+            jump = np.flatnonzero(np.diff(np.sign(x))) + 1
+            for k in jump:
+                axis.plot(x[k - 1 : k + 1], y[k - 1 : k + 1], ":", color=colour, linewidth=0.7)
             axis.plot(
-                np.insert(curve["distance"].to_numpy(), jump, np.nan),
-                np.insert(curve["loss"].to_numpy(), jump, np.nan),
+                np.insert(x, jump, np.nan),
+                np.insert(y, jump, np.nan),
                 color=colour,
                 linewidth=0.6 if coarse else 1.1,
                 alpha=0.9,

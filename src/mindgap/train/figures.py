@@ -30,29 +30,56 @@ _NAMES = {
 }
 
 
-def figure_trajectories(rows: pd.DataFrame) -> Figure:
+def figure_trajectories(rows: pd.DataFrame, pairs: int) -> Figure:
     """Measures over the steps, on a log axis whose left end is the untrained model.
 
-    Each definition has one colour, shared by its seeds and varied values.
+    Each definition has one hue, shared by its seeds; varied values are shades of it, the darkest
+    one last. Dotted is chance among `pairs` held-out pairs.
     """
     use_style()
-    definitions = list(dict.fromkeys(rows["definition"]))
-    colours = dict(zip(definitions, sns.color_palette("colorblind", len(definitions)), strict=True))
-    figure, axes = plt.subplots(1, 4, figsize=(11, 2.9), layout="constrained")
-    rows = rows.assign(place=rows["step"].clip(lower=0.5))
+    rows = rows.assign(place=rows["step"].clip(lower=0.5), group=_without_seed(rows))
+    colours = _shades(rows)
+    chance = {"recall_at_1_ab": 1 / pairs, "loss": np.log(pairs)}
+    figure, axes = plt.subplots(1, 4, figsize=(11, 3.2), layout="constrained")
     for axis, (column, title) in zip(axes, _PANELS.items(), strict=True):
         for _, one in rows.groupby("training", sort=False):
-            colour = colours[one["definition"].iloc[0]]
-            axis.plot(one["place"], one[column], color=colour, lw=1, alpha=0.8)
+            colour = colours[one["group"].iloc[0]]
+            axis.plot(one["place"], one[column], color=colour, lw=1.3)
+        if column in chance:
+            axis.axhline(chance[column], color="0.5", lw=0.9, ls=":")
         axis.set(xscale="log", title=title, xlabel="step")
         if column in ("loss", "logit_scale"):
             axis.set_yscale("log")
             axis.yaxis.set_major_formatter(ScalarFormatter())
         axis.set_xticks([0.5, 1, 10, 100], ["0", "1", "10", "100"])
         axis.minorticks_off()
-    handles = [plt.Line2D([], [], color=colours[name]) for name in definitions]
-    figure.legend(handles, definitions, loc="outside lower center", ncols=6, frameon=False)
+    handles = [plt.Line2D([], [], color=colour) for colour in colours.values()]
+    handles.append(plt.Line2D([], [], color="0.5", ls=":"))
+    names = [*(name.replace("_", " ") for name in colours), "chance"]
+    figure.legend(handles, names, loc="outside lower center", ncols=5, frameon=False)
     return figure
+
+
+def _without_seed(rows: pd.DataFrame) -> pd.Series:
+    """Name of each training without its seed: a definition, or one varied value of it."""
+    ends = "_s" + rows["seed"].astype(str)
+    return pd.Series(
+        [name.removesuffix(end) for name, end in zip(rows["training"], ends, strict=True)],
+        rows.index,
+    )
+
+
+def _shades(rows: pd.DataFrame) -> dict[str, Any]:
+    """Colour of each group: one hue per definition, in shades where it has several groups."""
+    definitions, found = list(dict.fromkeys(rows["definition"])), {}
+    hues = sns.color_palette("colorblind", len(definitions))
+    for definition, hue in zip(definitions, hues, strict=True):
+        groups = list(dict.fromkeys(rows.loc[rows["definition"] == definition, "group"]))
+        dark = tuple(0.25 * part for part in hue)
+        light = tuple(1 - 0.55 * (1 - part) for part in hue)
+        several = sns.blend_palette([light, hue, dark], len(groups))
+        found |= dict(zip(groups, several if len(groups) > 1 else [hue], strict=True))
+    return found
 
 
 def figure_experiments(table: pd.DataFrame, experiments: dict[str, dict[str, Any]]) -> Figure:
