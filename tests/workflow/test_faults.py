@@ -112,7 +112,10 @@ def _is_script(process):
 
 @pytest.mark.parametrize("chain", range(-(-KILLS // IN_A_ROW)))
 def test_kills_at_any_moment_cost_no_file(smoke, broken, chain, capsys):
-    """A run is struck several times, at moments all along its length, and still ends the same."""
+    """A run is struck several times, at moments all along its length, and still ends the same.
+
+    Its files are those of another run of the same seeds, made elsewhere.
+    """
     whole, length = finished(smoke), recorded(smoke)
     rng = random.Random(chain)
     kills, struck = min(IN_A_ROW, KILLS - chain * IN_A_ROW), []
@@ -157,27 +160,38 @@ def test_a_second_run_on_the_same_results_is_refused(broken):
     assert "Traceback" not in done.both
 
 
-@pytest.mark.parametrize(
-    ("name", "sentence"),
+#: Files that lose their second half at once; none is made from another of its line.
+CUT_OFF = [
+    ["pairs/held_out.parquet"],
     [
-        ("pairs/held_out.parquet", "is not a readable parquet file"),
-        ("embeddings/tiny_random_s0/shapes.safetensors", "is not a readable safetensors file"),
-        ("gap/parts/tiny_random_s0/shapes.gap.csv", "ends in the middle of a line"),
-        ("train/parts/temperature_1_s0.final.csv", "ends in the middle of a line"),
-        ("gap/parts/encoders.projection.csv", "ends in the middle of a line"),
-        ("cone/histograms.csv", "ends in the middle of a line"),
+        "embeddings/tiny_random_s0/shapes.safetensors",
+        "train/parts/temperature_1_s0.final.csv",
+        "cone/histograms.csv",
     ],
-)
-def test_a_file_that_was_cut_off_is_named_and_made_again(smoke, name, sentence):
-    path = smoke.path / "results/smoke" / name
+    ["gap/parts/tiny_random_s0/shapes.gap.csv", "gap/parts/encoders.projection.csv"],
+]
+SAID = {
+    ".parquet": "is not a readable parquet file",
+    ".safetensors": "is not a readable safetensors file",
+    ".csv": "ends in the middle of a line",
+}
+
+
+@pytest.mark.parametrize("names", CUT_OFF)
+def test_files_that_were_cut_off_are_named_and_made_again(smoke, names):
     before = tables(smoke)
-    os.truncate(path, path.stat().st_size // 2)
-    done = smoke.snakemake(SMOKE, check=False)
+    paths = [smoke.path / "results/smoke" / name for name in names]
+    for path in paths:
+        os.truncate(path, path.stat().st_size // 2)
+    done = smoke.snakemake(SMOKE, "--keep-going", check=False)
     assert done.returncode != 0
     said = [line for line in done.both.splitlines() if line.startswith("error: ")]
-    assert any(name in line and sentence in line for line in said), done.both[-3000:]
+    for name, path in zip(names, paths, strict=True):
+        sentence = SAID[path.suffix]
+        assert any(name in line and sentence in line for line in said), done.both[-3000:]
     assert all("delete it and run again" in line for line in said)
-    path.unlink()
+    for path in paths:
+        path.unlink()
     smoke.snakemake(SMOKE)
     # What failed jobs took away and no later file lacks is made when it is asked for.
     if missing := set(before) - set(tables(smoke)):

@@ -309,13 +309,6 @@ def test_an_option_reruns_its_chapter_and_no_embedding(smoke, edit, expected):
         config.write_text(old)
 
 
-def test_two_runs_of_one_seed_are_identical(smoke):
-    before = tables(smoke)
-    assert len(before) > 10
-    smoke.snakemake(SMOKE, "--forceall")
-    assert tables(smoke) == before
-
-
 def test_report_opens_without_network(smoke):
     page = smoke.path / "results/smoke/report.html"
     smoke.snakemake(SMOKE, "--report", str(page))
