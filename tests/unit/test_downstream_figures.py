@@ -129,7 +129,7 @@ def test_names_stand_at_the_ends_of_their_lines_and_apart():
     places = {text.get_text(): text.get_position()[1] for text in axis.texts}
     expected = {"low": 0.1, "middle": 0.5, "high": 0.8, "higher": 0.9, "highest": 1.0}
     assert places == pytest.approx(expected)
-    assert [text.get_color() for text in axis.texts][0] == lines["low"].get_color()
+    assert next(text.get_color() for text in axis.texts) == lines["low"].get_color()
     plt.close(figure)
 
 
