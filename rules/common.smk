@@ -130,7 +130,7 @@ def reader(definition):
 
 def page_parts(name):
     """Template, style and script of a page, which no digest of Python code covers."""
-    return [local(f"src/mindgap/explorer/{name}.{kind}") for kind in ("html", "css", "js")]
+    return [shipped(f"src/mindgap/explorer/{name}.{kind}") for kind in ("html", "css", "js")]
 
 
 def caption(name):

@@ -110,9 +110,9 @@ rule write_index:
         scores="results/{run}/scorecard.json",
         metrics="results/{run}/metrics.json",
         decisions=expand("results/{{run}}/{file}.md", file=DECISIONS),
-        figures=local("workflow/figures.yaml"),
-        story=local("workflow/story.yaml"),
-        template=local("src/mindgap/report/front.html"),
+        figures=shipped("workflow/figures.yaml"),
+        story=shipped("workflow/story.yaml"),
+        template=shipped("src/mindgap/report/front.html"),
         pictures=lambda w: [
             f"results/{RUN}/{name}"
             for name in find_pictures(read_yaml(ROOT / "workflow/story.yaml"), shown_files())

@@ -53,7 +53,10 @@ def label_ends(axis: Any, names: dict[str, Any], apart: float = 0.065) -> None:
     places = np.array([heights[name] for name in order])
     for k in range(1, len(places)):  # up, where a name would meet the one below it
         places[k] = max(places[k], places[k - 1] + apart)
-    places -= max(0.0, places[-1] - 1) if len(places) else 0.0
+    top = 1.0
+    for k in reversed(range(len(places))):  # down, where the axis ends
+        places[k] = min(places[k], top)
+        top = places[k] - apart
     for name, place in zip(order, places, strict=True):
         look = {"color": names[name].get_color(), "va": "center", "fontsize": 7}
         axis.text(1.02, place, name, transform=axis.transAxes, **look)

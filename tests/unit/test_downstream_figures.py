@@ -1,11 +1,13 @@
 """Figures of the chapter: drawn from small tables, with everything on them that the tables say."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from mindgap.downstream import figures
 from mindgap.downstream.models import correlate, gather
+from mindgap.style import label_ends
 
 
 @pytest.fixture
@@ -116,6 +118,19 @@ def test_lines_of_mixed_corpora_can_be_told_apart():
     assert legend == list(METHODS)
     hues = {name: line.get_color() for name, line in zip(METHODS, lines, strict=True)}
     assert hues["centring"] == hues["shift"] != hues["procrustes"] == hues["realign"]
+
+
+def test_names_stand_at_the_ends_of_their_lines_and_apart():
+    figure, axis = plt.subplots()
+    ends = {"low": 0.1, "middle": 0.5, "high": 1.0, "higher": 1.0, "highest": 1.0}
+    lines = {name: axis.plot([0, 1], [0, end])[0] for name, end in ends.items()}
+    axis.set_ylim(0, 1)
+    label_ends(axis, lines, 0.1)
+    places = {text.get_text(): text.get_position()[1] for text in axis.texts}
+    expected = {"low": 0.1, "middle": 0.5, "high": 0.8, "higher": 0.9, "highest": 1.0}
+    assert places == pytest.approx(expected)
+    assert next(text.get_color() for text in axis.texts) == lines["low"].get_color()
+    plt.close(figure)
 
 
 def test_retrieval_draws_every_rate_over_the_distance():

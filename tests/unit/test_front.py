@@ -112,7 +112,12 @@ def test_names_are_no_markup(results):
     best = {"method": HOSTILE, "changes": "rows", "renormalised": False, "measure": "R@1",
             "estimate": 0.7, "low": 0.6, "high": 0.8, "untouched": 0.1}  # fmt: skip
     plain = {**best, "method": "none", "estimate": 0.1}
-    pair = {"gap": 0.5, "gap_low": 0.4, "gap_high": 0.6, "best": {"mixed": best, "plain": plain}}
+    pair = {
+        "gap": 0.5,
+        "gap_low": 0.4,
+        "gap_high": 0.6,
+        "best": {"mixed": best, "retrieval b to a": plain},
+    }
     page = front(
         results,
         [score("one", None, statement=HOSTILE)],
@@ -121,6 +126,7 @@ def test_names_are_no_markup(results):
     )
     assert "<script" not in page and "<img src=x" not in page and "<i>" not in page
     assert "0.500 [0.400, 0.600]" in page and "0.700 [0.600, 0.800]" in page
+    assert "retrieval b to &lt;b&gt;a&lt;/b&gt;" in page
     assert "not normalised again" in page and "none is surely better" in page
     assert "None of the 1 claims is about what this run has" in page
     assert page.count("<figure>") == 1, "no claim is answered: the plain sentence alone"

@@ -137,7 +137,8 @@ def figure_codes(
     figure, axes = plt.subplots(
         len(chosen),
         2 * (count + 1),
-        figsize=(1.35 * 2 * (count + 1) + 1, 1.35 * len(chosen)),
+        figsize=(1.35 * 2 * (count + 0.8), 1.35 * len(chosen)),
+        width_ratios=[0.8, *[1] * count] * 2,
         layout="constrained",
         squeeze=False,
     )
@@ -153,7 +154,7 @@ def figure_codes(
             )
             head = f"code {one.code}\n{one.concept}" if side == 0 else modality
             line[start].text(
-                0, 1, f"{head}\nF1 {f1:.2f}\n\n{names}", va="top", fontsize=6.5, linespacing=1.25
+                0, 1, f"{head}\nF1 {f1:.2f}\n\n{names}", va="top", fontsize=7.5, linespacing=1.2
             )
             for axis, item in zip(line[start + 1 :], found[side][one.code], strict=False):
                 fires = codes[side][item] == one.code

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mindgap.colours import modality_colours
-from mindgap.style import use_style
+from mindgap.style import label_ends, use_style
 
 NAMES = {
     "resnet-18": "ResNet-18",
@@ -146,14 +146,20 @@ def figure_depth(depth: pd.DataFrame, points: pd.DataFrame) -> Figure:
     biases = [b for b in _BIASES if (depth["bias"] == b).any()]
     names = [a for a in _ACTIVATIONS if (depth["activation"] == a).any()]
     figure, axes = plt.subplots(
-        1, len(biases), figsize=(3.3 * len(biases) + 1.2, 3.2), sharey=True, squeeze=False
+        1,
+        len(biases),
+        figsize=(3.3 * len(biases) + 0.6, 3.5),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
     for axis, bias in zip(axes[0], biases, strict=True):
-        here = depth[depth["bias"] == bias]
+        here, drawn = depth[depth["bias"] == bias], {}
         for name in names:
             curve = here[here["activation"] == name]
-            _, colour, line = _ACTIVATIONS[name]
-            axis.plot(curve["depth"], curve["mean"], color=colour, linestyle=line, linewidth=1.3)
+            title, colour, line = _ACTIVATIONS[name]
+            look = {"color": colour, "linestyle": line, "linewidth": 1.3}
+            (drawn[title],) = axis.plot(curve["depth"], curve["mean"], **look)
             ends = (curve["low"], curve["high"])
             axis.fill_between(curve["depth"], *ends, color=colour, alpha=0.15, linewidth=0)
             if name == "relu":
@@ -164,14 +170,12 @@ def figure_depth(depth: pd.DataFrame, points: pd.DataFrame) -> Figure:
             axis.plot(some["depth"], some["value"], "o", color=colour, ms=2.6, mec="0.2", mew=0.4)
         axis.set(title=_BIASES[bias], xlabel="layers", ylim=(-0.03, 1.03))
     axes[0, 0].set_ylabel("mean cosine of all pairs")
-    looks = [_ACTIVATIONS[name] for name in names]
-    handles = [plt.Line2D([], [], color=c, linestyle=line, label=n) for n, c, line in looks]
-    handles += [
+    label_ends(axes[0, -1], drawn, 0.055)
+    handles = [
         plt.Line2D([], [], color="k", linestyle="--", linewidth=0.8, label="ReLU, infinite width"),
         plt.Line2D([], [], color="0.6", marker="o", ls="", ms=3, mec="0.2", label="published"),
     ]
-    figure.tight_layout()
-    figure.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
