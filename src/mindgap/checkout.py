@@ -121,7 +121,7 @@ def outs_without(
 
 
 @app.command(hidden=True)
-def snapshot() -> None:
+def keep_snapshot() -> None:
     """Keep what the pages quote of the finished runs in docs/snapshot/."""
     with _checkout():
         from mindgap.docs.snapshot import read_plan, take_snapshot
@@ -130,7 +130,7 @@ def snapshot() -> None:
 
 
 @app.command(hidden=True)
-def pages() -> None:
+def fill_pages() -> None:
     """Fill the templates of README.md and docs/ from docs/snapshot/, and write the explorer."""
     with _checkout():
         from mindgap.docs.render import write_documents, write_explorer
