@@ -124,9 +124,11 @@ def outs_without(
 def keep_snapshot() -> None:
     """Keep what the pages quote of the finished runs in docs/snapshot/."""
     with _checkout():
-        from mindgap.docs.snapshot import read_plan, take_snapshot
+        from mindgap.docs.snapshot import copy_pictures, read_plan, take_snapshot
 
-        print("\n".join(take_snapshot(RESULTS, Path("docs/snapshot"), read_plan())))
+        plan = read_plan()
+        lines = take_snapshot(RESULTS, Path("docs/snapshot"), plan)
+        print("\n".join([*lines, *copy_pictures(RESULTS, Path("docs/images"), plan)]))
 
 
 @app.command(hidden=True)
