@@ -57,10 +57,10 @@ scorecard: setup  ## one scorecard over all finished runs: results/scorecard.md
 	@$(BIN)/mindgap scorecard
 
 snapshot: setup  ## keep what the pages quote of finished runs in docs/snapshot/
-	@$(BIN)/mindgap snapshot
+	@$(BIN)/mindgap keep-snapshot
 
 docs: setup  ## write README.md and the pages from docs/snapshot/, and the site in site/
-	@$(BIN)/mindgap pages && NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict && echo "site/index.html"
+	@$(BIN)/mindgap fill-pages && NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict && echo "site/index.html"
 
 # A worker takes whole files (tests/conftest.py).
 PYTEST  = $(BIN)/python -m pytest -n 2

@@ -121,16 +121,18 @@ def outs_without(
 
 
 @app.command(hidden=True)
-def snapshot() -> None:
+def keep_snapshot() -> None:
     """Keep what the pages quote of the finished runs in docs/snapshot/."""
     with _checkout():
-        from mindgap.docs.snapshot import read_plan, take_snapshot
+        from mindgap.docs.snapshot import copy_pictures, read_plan, take_snapshot
 
-        print("\n".join(take_snapshot(RESULTS, Path("docs/snapshot"), read_plan())))
+        plan = read_plan()
+        lines = take_snapshot(RESULTS, Path("docs/snapshot"), plan)
+        print("\n".join([*lines, *copy_pictures(RESULTS, Path("docs/images"), plan)]))
 
 
 @app.command(hidden=True)
-def pages() -> None:
+def fill_pages() -> None:
     """Fill the templates of README.md and docs/ from docs/snapshot/, and write the explorer."""
     with _checkout():
         from mindgap.docs.render import write_documents, write_explorer

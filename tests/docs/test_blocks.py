@@ -4,10 +4,7 @@ A block that cannot run here has the line `<!-- not run: why -->` above it in it
 shows after `<!-- output -->` must be printed.
 """
 
-import os
 import re
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -59,24 +56,9 @@ def script(page):
     return "\n".join(lines) + "\n"
 
 
-@pytest.fixture(scope="session")
-def clone(tmp_path_factory):
-    """A clean clone of the last commit, with the environment of the tests as its own."""
-    folder = tmp_path_factory.mktemp("clone") / "mindgap"
-    subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
-    (folder / ".venv").symlink_to(Path(sys.prefix))
-    return folder
-
-
 @pytest.mark.parametrize("page", [page for page in PAGES if list(blocks(page))], ids=str)
 def test_blocks_run(page, clone):
-    env = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "CONFIG")}
-    # The package of the clone, not that of the environment.
-    env |= {"PYTHONPATH": str(clone / "src")}
-    env["PATH"] = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{env['PATH']}"
-    done = subprocess.run(
-        ["bash", "-c", script(page)], cwd=clone, env=env, text=True, capture_output=True
-    )
+    done = clone("bash", "-c", script(page))
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     printed = {" ".join(line.split()) for line in done.stdout.splitlines()}
     text = (ROOT / page).read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from mindgap.report.record import SCHEMA, describe_files
 from tests.unit.test_joined import CLAIMS, FIGURES, answer
 
 COMMANDS = typer.main.get_command(cli.app).commands
-HIDDEN = {"run-name", "outs-without", "manual"}
+HIDDEN = {"run-name", "outs-without", "manual", "keep-snapshot", "fill-pages"}
 OUTSIDE = {
     "plan": ["c.yaml"],
     "check": ["c.yaml"],
@@ -28,6 +28,8 @@ OUTSIDE = {
     "run-name": ["c.yaml"],
     "outs-without": ["pairs"],
     "manual": [],
+    "keep-snapshot": [],
+    "fill-pages": [],
 }
 
 

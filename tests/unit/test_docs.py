@@ -14,7 +14,15 @@ from jinja2 import nodes
 from mindgap.config import read_yaml
 from mindgap.docs import render
 from mindgap.docs.render import documents
-from mindgap.docs.snapshot import Plan, Selection, busy_seconds, read_plan, select, take_snapshot
+from mindgap.docs.snapshot import (
+    Plan,
+    Selection,
+    busy_seconds,
+    copy_pictures,
+    read_plan,
+    select,
+    take_snapshot,
+)
 from mindgap.docs.tables import RunTables, duration, number, small
 from mindgap.report.joined import join_scores, read_runs, write_joined
 from mindgap.report.rollup import roll_up
@@ -110,6 +118,21 @@ def test_a_snapshot_that_is_refused_leaves_the_old_one(results, tmp_path):
             take_snapshot(results, target, wrong)
         assert (target / "one/gap/gap.csv").exists()
         assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_picture_is_of_the_first_finished_run_that_has_it(tmp_path):
+    for run in ("a", "b"):
+        (tmp_path / run / "figures").mkdir(parents=True)
+        (tmp_path / run / "figures/x.png").write_bytes(run.encode())
+    plan = PLAN.model_copy(update={"pictures": {"x.png": ["a/figures/x.png", "b/figures/x.png"]}})
+    assert copy_pictures(tmp_path, tmp_path / "images", plan) == []
+    (tmp_path / "b/checked.json").write_text("{}")
+    assert len(copy_pictures(tmp_path, tmp_path / "images", plan)) == 1
+    assert (tmp_path / "images/x.png").read_bytes() == b"b"
+    assert copy_pictures(tmp_path, tmp_path / "images", plan) == []
+    (tmp_path / "a/checked.json").write_text("{}")
+    copy_pictures(tmp_path, tmp_path / "images", plan)
+    assert (tmp_path / "images/x.png").read_bytes() == b"a"
 
 
 def test_rows_match_any_condition():

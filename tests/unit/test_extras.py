@@ -88,7 +88,7 @@ def closure(names):
 
 def test_the_workflow_includes_the_other_extras(project):
     extras = project["optional-dependencies"]
-    assert set(extras) == {"plot", "models", "workflow", "test"}
+    assert set(extras) == {"plot", "models", "workflow", "docs", "test"}
     (own,) = [Requirement(text) for text in extras["workflow"] if text.startswith("mindgap")]
     assert own.extras == {"plot", "models"}
 

@@ -19,10 +19,12 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from mindgap.config import read_yaml
 from mindgap.report.record import NAME as RECORD
 from mindgap.runtime.errors import UserError
-from mindgap.runtime.files import read_csv, write_json, write_text
+from mindgap.runtime.files import read_csv, replacing, write_json, write_text
 from mindgap.runtime.job import read_usage
 
 PLAN = Path("docs/snapshot.yaml")
+#: File that a run writes last.
+DONE = "checked.json"
 #: What of a scored claim is kept; workflow/claims.yaml has the rest.
 SCORE = ("id", "published", "measured", "verdict", "reason", "points", "power")
 Where = dict[str, Any]
@@ -39,13 +41,14 @@ class Selection(BaseModel):
 
 
 class Plan(BaseModel):
-    """What docs/snapshot.yaml says: the runs, the tables of each, the most bytes of all."""
+    """What docs/snapshot.yaml says: runs, tables, the most bytes of both, and pictures."""
 
     model_config = ConfigDict(extra="forbid")
 
     most_bytes: PositiveInt
     runs: list[str]
     tables: dict[str, Selection]
+    pictures: dict[str, list[str]] = {}
 
 
 def read_plan() -> Plan:
@@ -89,10 +92,30 @@ def take_snapshot(results: Path, target: Path, plan: Plan) -> list[str]:
     return [*lines, f"{target}: {size:,} bytes"]
 
 
+def copy_pictures(results: Path, target: Path, plan: Plan) -> list[str]:
+    """Copy each picture of the pages from the first finished run that has it.
+
+    Returns
+    -------
+    One line about each picture that changed.
+    """
+    lines = []
+    for name, places in plan.pictures.items():
+        there = [results / place for place in places if (results / place).exists()]
+        finished = [p for p in there if (results / p.relative_to(results).parts[0] / DONE).exists()]
+        if finished:
+            data = finished[0].read_bytes()
+            if not (target / name).exists() or (target / name).read_bytes() != data:
+                with replacing(target / name) as part:
+                    part.write_bytes(data)
+                lines.append(f"{target / name}: {finished[0]}")
+    return lines
+
+
 def _take(folder: Path, before: Path, target: Path, plan: Plan) -> str:
     """Write the part of one run, or keep what an earlier snapshot has of it."""
     name = folder.name
-    if not (folder / "checked.json").exists():
+    if not (folder / DONE).exists():
         if before.exists():
             shutil.copytree(before, target)
             return f"{name}: not finished here, kept as it was"
