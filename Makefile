@@ -13,7 +13,7 @@ ARGS   ?=
 RUN     = $$($(BIN)/mindgap run-name "$$CONFIG")
 PINS   := requirements.lock pyproject.toml
 
-.PHONY: help setup reproduce report scorecard plan audit check push pull quick test test-all test-faults test-slurm test-remotes test-numerics test-install test-browser test-docs snapshot docs lint format lock clean
+.PHONY: help setup reproduce report scorecard plan audit rehearse check push pull quick test test-all test-faults test-slurm test-remotes test-numerics test-install test-browser test-docs test-gpu snapshot docs lint format lock clean
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -50,8 +50,8 @@ report: setup  ## write results/{run}/report.html for a finished run
 	    || { cat results/$$run/logs/report.log >&2; exit 1; }; touch $$page; \
 	fi; echo "report: $$page"; echo "start here: results/$$run/index.html"
 
-plan: setup  ## what a run would download, compute and store: make plan [CONFIG=config/paper.yaml]
-	@$(BIN)/mindgap plan "$$CONFIG" -- $(ARGS)
+plan: setup  ## what a run would download, compute and store: make plan [CONFIG=config/paper.yaml] [GPU=A100]
+	@$(BIN)/mindgap plan "$$CONFIG" $(if $(GPU),--gpu "$(GPU)") -- $(ARGS)
 
 scorecard: setup  ## one scorecard over all finished runs: results/scorecard.md
 	@$(BIN)/mindgap scorecard
@@ -96,6 +96,10 @@ test-remotes: setup  ## push to a local S3, pull in a second clone, run nothing 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/remotes/requirements.txt
 	@$(BIN)/python -m pytest tests/remotes
 
+# No environment is made: a GPU machine has its own torch.
+test-gpu:  ## a GPU tried against the CPU and timed, one script (9 min): [PYTHON=...] [ARGS="--device cpu"]
+	@$(PYTHON) tests/gpu/run.py $(ARGS)
+
 test-slurm: setup  ## smoke run through a Slurm of this one machine (root, Debian), compared with a local run
 	@tests/slurm/run.sh
 
@@ -104,6 +108,9 @@ audit: setup  ## which errors would the claims of a finished run notice? writes 
 
 test-numerics: setup  ## unit and golden tests and a smoke run, summed in other orders (20 min)
 	@$(BIN)/python -m tests.numerics.run $(ARGS)
+
+rehearse: setup  ## a run on small stand-ins for all its downloads: make rehearse CONFIG=... [ACCOUNTS=1]
+	@$(BIN)/mindgap rehearse "$$CONFIG" $(if $(ACCOUNTS),--accounts) -- --workflow-profile $(PROFILE) $(ARGS)
 
 check: setup  ## compare a run's files with its record: make check [CONFIG=...] [ARGS=--partial]
 	@$(BIN)/mindgap check "$$CONFIG" $(ARGS)

@@ -23,10 +23,19 @@ Options = Annotated[list[str] | None, typer.Argument(help="After --: more option
 
 
 @app.command(rich_help_panel=PANEL)
-def plan(config: Config, options: Options = None) -> None:
+def plan(
+    config: Config,
+    options: Options = None,
+    gpu: Annotated[
+        str | None, typer.Option("--gpu", help="Plan for this GPU, such as A100, not for here.")
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask no address for the size of its file.")
+    ] = False,
+) -> None:
     """Say what a run would download, compute and store; nothing is downloaded.
 
-    mindgap plan config/paper.yaml
+    mindgap plan config/paper.yaml --gpu A100
     """
     with _checkout():
         from mindgap.config import merge, read_yaml
@@ -35,12 +44,16 @@ def plan(config: Config, options: Options = None) -> None:
         from mindgap.overlay import read_name
         from mindgap.report.dry import dry_run
         from mindgap.report.plan import write_plan
+        from mindgap.report.rates import gpu_rate, probe
 
         read_name(config)
+        rate = gpu_rate(gpu) if gpu else probe()
         given = merge(read_yaml("config/default.yaml"), read_config(config))
-        run = Run.resolve(given, read_yaml("workflow/prompts.yaml"))
+        prompts = read_yaml("workflow/prompts.yaml")
+        run = Run.resolve(given, prompts)
         jobs = dry_run([*(options or []), "--configfile", config])
-        print(write_plan(jobs, run, read_yaml("workflow/sources.yaml"), RESULTS))
+        table = read_yaml("workflow/sources.yaml")
+        print(write_plan(jobs, run, table, RESULTS, rate, prompts, online=not offline))
 
 
 @app.command(rich_help_panel=PANEL)
@@ -98,6 +111,27 @@ def audit(config: Config, options: Options = None) -> None:
 
         claims, rows = read_yaml("workflow/claims.yaml"), read_csv(table)
         _end("\n".join(say_audit(claims, rows)), weak_claims(claims, rows))
+
+
+@app.command(rich_help_panel=PANEL)
+def rehearse(
+    config: Config,
+    options: Options = None,
+    accounts: Annotated[
+        bool, typer.Option("--accounts", help="Also the data sets that need an account or consent.")
+    ] = False,
+) -> None:
+    """Run the whole graph of a config on small stand-ins for every download and checkpoint.
+
+    Exits with 1 if a job fails, a claim finds no cell or a rule asks for too little memory.
+
+    mindgap rehearse config/paper.yaml
+    """
+    with _checkout():
+        from mindgap.rehearsal.play import rehearse as play
+
+        found = play(config, Path.cwd(), options or [], accounts)
+    raise typer.Exit(int(bool(found.problems or found.waiting)))
 
 
 @app.command(hidden=True)

@@ -22,6 +22,7 @@ COMMANDS = typer.main.get_command(cli.app).commands
 HIDDEN = {"run-name", "outs-without", "manual", "keep-snapshot", "fill-pages"}
 OUTSIDE = {
     "plan": ["c.yaml"],
+    "rehearse": ["c.yaml"],
     "check": ["c.yaml"],
     "scorecard": [],
     "audit": ["c.yaml"],

@@ -277,6 +277,77 @@ def test_a_mirror_goes_first(hub, clip, tmp_path, listed):
     )
 
 
+def pickled(clip, folder, weights=None):
+    """The checkpoint with its weights as pytorch_model.bin, in two files if `weights` has two."""
+    shutil.copytree(clip, folder)
+    (folder / "model.safetensors").unlink()
+    for name, part in (
+        weights or {"pytorch_model.bin": load_file(clip / "model.safetensors")}
+    ).items():
+        torch.save(part, folder / name)
+    return folder
+
+
+def halves(clip):
+    """Its weights in two files, one of them with two names for one tensor."""
+    whole = load_file(clip / "model.safetensors")
+    names = sorted(whole)
+    parts = [{n: whole[n] for n in names[:9]}, {n: whole[n] for n in names[9:]}]
+    parts[1]["tied"] = parts[1][names[9]]
+    return {f"pytorch_model-0000{i}-of-00002.bin": part for i, part in enumerate(parts, 1)}
+
+
+@pytest.mark.parametrize("parts", [None, halves])
+def test_pickled_weights_are_converted_once_and_recorded(hub, clip, tmp_path, parts):
+    folder = tmp_path / "mirror/models/some-org--tiny-clip/main"
+    origin = pickled(clip, folder, parts and parts(clip))
+    (origin / "pytorch_model.bin.index.json").write_text("{}")
+    manifest = tmp_path / "data/some-org--tiny-clip/main/manifest.json"
+    fetch_checkpoint(NAME, "main", manifest, str(tmp_path / "mirror"))
+    said = check_checkpoint(manifest)
+    assert said["published"] == describe_folder(origin)
+    assert set(said["files"]) == {p.name for p in manifest.parent.iterdir()} - {"manifest.json"}
+    assert not [name for name in said["files"] if ".bin" in name]
+    found, expected = (load_file(f / "model.safetensors") for f in (manifest.parent, clip))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    load_encoder(manifest.parent)
+    # The same pickle again, and a mirror of what was converted, are the same checkpoint.
+    before = manifest.read_bytes()
+    fetch_checkpoint(NAME, "main", manifest, str(tmp_path / "mirror"))
+    assert manifest.read_bytes() == before
+    shutil.copytree(manifest.parent, tmp_path / "second/models/some-org--tiny-clip/main")
+    fetch_checkpoint(NAME, "main", manifest, str(tmp_path / "second"))
+    torch.save({"other": torch.ones(2)}, next(origin.glob("*.bin")))
+    shutil.rmtree(manifest.parent)
+    with pytest.raises(UserError, match=r"not what was recorded .*\(pytorch_model.*bin\)"):
+        fetch_checkpoint(NAME, "main", manifest, str(tmp_path / "mirror"))
+
+
+class Trap:
+    def __reduce__(self):
+        return (print, ("code of a stranger",))
+
+
+@pytest.mark.parametrize(
+    ("weights", "sentence"),
+    [
+        ({"a": Trap()}, "which could run code"),
+        ([torch.ones(2)], "holds no weights by name"),
+        ({"a": torch.ones(2), "epoch": 3}, "'epoch' is no tensor but int"),
+    ],
+)
+def test_pickles_that_are_more_than_weights_are_refused(
+    hub, clip, tmp_path, weights, sentence, capsys
+):
+    folder = tmp_path / "mirror/models/some-org--tiny-clip/main"
+    pickled(clip, folder, {"pytorch_model.bin": weights})
+    manifest = tmp_path / "data/some-org--tiny-clip/main/manifest.json"
+    with pytest.raises(UserError, match=sentence):
+        fetch_checkpoint(NAME, "main", manifest, str(tmp_path / "mirror"))
+    assert "stranger" not in capsys.readouterr().out
+    assert not list(tmp_path.glob("data/**/*.safetensors")) and not manifest.exists()
+
+
 def test_a_changed_file_is_noticed(hub, tmp_path):
     manifest = tmp_path / "some-org--tiny-clip/main/manifest.json"
     fetch_checkpoint(NAME, "main", manifest)

@@ -13,6 +13,8 @@ from mindgap.data.pairs import write_pairs
 from mindgap.embed.encode import embed_pairs
 from mindgap.embed.encoders.load import load_encoder
 from mindgap.embed.extract import Work
+from mindgap.rehearsal.checkpoints import CHECKPOINTS
+from mindgap.rehearsal.checkpoints import make_checkpoint as make_checkpoint_as_published
 from tests.bounds import NETWORK
 from tests.checkpoints import FAMILIES, SENTENCES, make_checkpoint
 
@@ -137,6 +139,17 @@ def test_embeddings_are_those_of_the_models_own_feature_functions(family, checkp
             np.testing.assert_allclose(rows, expected[modality], atol=NETWORK, err_msg=modality)
     # The comparison means something: items differ by far more than the tolerance.
     assert all(np.ptp(rows, axis=0).max() > 1e-3 for rows in expected.values())
+
+
+def test_siglip_sees_lower_case_whatever_its_tokenizer_keeps(tmp_path):
+    """SigLIP 2 comes with Gemma's tokenizer, which keeps capitals; it was trained without any."""
+    make_checkpoint_as_published(CHECKPOINTS["google/siglip2-base-patch16-256"], tmp_path)
+    encoder = load_encoder(tmp_path, expect={"lowercase": True, "padding": "max_length"})
+    assert encoder.tokenizer("A Cat")["input_ids"] != encoder.tokenizer("a cat")["input_ids"]
+    capital, lower = (encoder.collate("text", [text]) for text in ("A Cat", "a cat"))
+    assert set(capital) == {"input_ids"}
+    assert torch.equal(capital["input_ids"], lower["input_ids"])
+    assert capital["input_ids"][0, -1] == encoder.tokenizer.pad_token_id, "padded on the right"
 
 
 def cosines(a, b):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -10,9 +11,11 @@ from mindgap.codebook.assign import assign
 from mindgap.codebook.encoders import Inputs, make_encoder
 from mindgap.codebook.losses import code_matching, mask_sources
 from mindgap.codebook.others import make_quantiser
-from mindgap.config.codebook import CodebookRecipe
 from mindgap.runtime.errors import UserError
 from mindgap.train.losses import masked_margin
+
+if TYPE_CHECKING:
+    from mindgap.config.codebook import CodebookRecipe
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 
 from mindgap.codebook.assign import nearest_codes
 from mindgap.codebook.quantise import Codebook, Quantised, check_tokens, cluster, straight_through
-from mindgap.config.codebook import CodebookRecipe
+
+if TYPE_CHECKING:
+    from mindgap.config.codebook import CodebookRecipe
 
 
 class LearnedCodebook(torch.nn.Module):

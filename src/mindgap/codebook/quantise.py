@@ -7,14 +7,17 @@ padding, so padding never counts. All in float32. `mindgap.codebook.others` has 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from mindgap.codebook.assign import nearest_codes
-from mindgap.config.codebook import CodebookRecipe
 from mindgap.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from mindgap.config.codebook import CodebookRecipe
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from mindgap.data.download import fetch
 from mindgap.data.sources import Source, checkpoint_folder
 from mindgap.embed.checkpoint import MANIFEST, choose_files, describe_folder
+from mindgap.embed.pickled import convert_pickled, drop_converted
 from mindgap.runtime.errors import UserError
 from mindgap.runtime.files import replacing, write_json
 
@@ -22,7 +23,8 @@ def fetch_checkpoint(
     folder or base address with a manifest. Otherwise the hub is asked. A branch such as `main` is
     resolved to a commit, which the manifest records; a later download of the same revision is
     checked against that record (`{revision}.record.json` beside the folder), because a branch can
-    move and a run would become another.
+    move and a run would become another. Weights that come as a pickle alone are converted to
+    safetensors, once; the manifest then says under `published` what came.
     """
     target = Path(target)
     folder = target.parent
@@ -31,14 +33,19 @@ def fetch_checkpoint(
     commit, place = _from_mirror(checkpoint, revision, folder, mirror)
     if place is None:
         commit, place = _from_hub(checkpoint, (known or {}).get("commit") or revision, folder)
-    files = describe_folder(folder)
-    if not {"config.json"} <= set(files):
+    drop_converted(folder)
+    came = describe_folder(folder)
+    if "config.json" not in came:
         raise UserError(f"{checkpoint} at {revision} has no config.json, so it is not a checkpoint")
+    files = describe_folder(folder) if convert_pickled(folder) else came
     found = {"checkpoint": checkpoint, "revision": revision, "commit": commit, "files": files}
-    if known and known["files"] != files:
-        names = sorted(
-            n for n in {*files, *known["files"]} if files.get(n) != known["files"].get(n)
-        )
+    published = (known or {}).get("published")
+    # A mirror may have the converted files, where the hub has the published ones.
+    if files != came or (published and known["files"] == files):
+        found["published"] = came if files != came else published
+    first = published or (known or {}).get("files")
+    if known and known["files"] != files and first != came:
+        names = sorted(n for n in {*came, *first} if came.get(n) != first.get(n))
         raise UserError(
             f"{checkpoint} at {revision} is not what was recorded at its first download "
             f"({', '.join(names)}); delete {record} if the change is wanted"

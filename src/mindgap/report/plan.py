@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import math
-import statistics
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mindgap.config.run import Run
 from mindgap.data.definitions import describe, modalities, sources
-from mindgap.data.sources import carried_places, place_of, shipped_file
+from mindgap.data.sources import carried_places, find_source, place_of, shipped_file
 from mindgap.report.dry import Job
+from mindgap.report.lengths import count_rows, estimate, read_benchmarks
+from mindgap.report.online import ask_checkpoints, ask_sizes
+from mindgap.report.rates import Rate
 
 #: Sizes of embeddings that no earlier run has made: float32 of this many dimensions.
 DIMENSIONS = 512
 #: Bytes of an item whose files have no known size, and of a reference to one.
 ITEM_BYTES, REFERENCE_BYTES = 4000, 30
-START_S = 2.0  # seconds until a script has its libraries
 
 
 def list_downloads(run: Run, table: dict[str, Any]) -> list[dict[str, Any]]:
@@ -33,6 +31,7 @@ def list_downloads(run: Run, table: dict[str, Any]) -> list[dict[str, Any]]:
             {
                 "file": f"{source}/{name}",
                 "bytes": file["bytes"] or file.get("about"),
+                "exact": file["bytes"] is not None,
                 "licence": table[source]["licence"],
                 "state": "comes with the repository"
                 if shipped
@@ -56,6 +55,7 @@ def list_downloads(run: Run, table: dict[str, Any]) -> list[dict[str, Any]]:
         {
             "file": file,
             "bytes": None,
+            "exact": False,
             "licence": "see its card",
             "state": "is there" if Path(record).exists() else "to download",
             "obtain": None,
@@ -68,7 +68,7 @@ def list_downloads(run: Run, table: dict[str, Any]) -> list[dict[str, Any]]:
 def count_items(definition: dict[str, Any], table: dict[str, Any], pairs: Path) -> int | None:
     """Items of a data set: of its pairs where they exist, else as configured or published."""
     if pairs.exists():
-        return _rows(pairs)
+        return count_rows(pairs)
     if "scenes" in definition:
         return definition["scenes"]
     published = None
@@ -78,63 +78,6 @@ def count_items(definition: dict[str, Any], table: dict[str, Any], pairs: Path) 
     if "items" in definition:
         return min(definition["items"], published or definition["items"])
     return published
-
-
-def read_benchmarks(results: Path) -> dict[str, list[tuple[str, float, int | None]]]:
-    """Rule -> (model, seconds, items) of each job that some run on this machine has timed."""
-    found = defaultdict(list)
-    for file in sorted(results.glob("*/benchmarks/**/*.tsv")):
-        run, _, *parts = file.relative_to(results).parts
-        rule = Path(parts[0]).stem
-        with open(file, encoding="utf-8") as stream:
-            seconds = [float(row["s"]) for row in csv.DictReader(stream, delimiter="\t")]
-        if not seconds:
-            continue
-        pairs = results / run / "pairs" / f"{file.stem}.parquet"
-        items = _rows(pairs) if len(parts) > 1 and pairs.exists() else None
-        model = parts[1] if len(parts) > 2 else ""
-        found[rule].append((model, statistics.median(seconds), items))
-    return found
-
-
-def estimate(
-    jobs: Iterable[Job],
-    items: dict[str, int | None],
-    known: dict[str, list[tuple[str, float, int | None]]],
-) -> dict[str, dict[str, Any]]:
-    """Rule -> number of jobs, seconds and on what the guess rests.
-
-    A job is judged by the earlier jobs of its rule, and of its own model where there are some.
-    """
-    plan: dict[str, dict[str, Any]] = {}
-    for job in jobs:
-        row = plan.setdefault(job.rule, {"jobs": 0, "seconds": 0.0, "unknown": 0, "basis": 0})
-        row["jobs"] += 1
-        past = known.get(job.rule, [])
-        past = [p for p in past if p[0] == job.wildcards.get("model")] or past
-        row["basis"] = max(row["basis"], len(past))
-        if not past:
-            row["unknown"] += 1
-            continue
-        count = items.get(job.wildcards.get("dataset", ""))
-        row["seconds"] += _guess(past, None if job.rule.startswith("plot_") else count)
-    return plan
-
-
-def _guess(past: list[tuple[str, float, int | None]], count: int | None) -> float:
-    """Seconds of a job on `count` items.
-
-    The fixed part is the shortest earlier job, of a single one the start of a process; what came
-    on top in the one nearest in size grows with the items. Without sizes it is the median.
-    """
-    sized = [(seconds, n) for _, seconds, n in past if n]
-    if not count or not sized:
-        return statistics.median(seconds for _, seconds, _ in past)
-    fixed = min(seconds for seconds, _ in sized)
-    seconds, n = min(sized, key=lambda p: abs(math.log(p[1] / count)))
-    if len(sized) == 1:
-        fixed = min(seconds, START_S)
-    return fixed + (seconds - fixed) * count / n
 
 
 def list_storage(
@@ -189,45 +132,119 @@ def _embeddings_bytes(
     return items * (len(modalities(definition)) - 1 + captions) * 4 * DIMENSIONS
 
 
-def write_plan(jobs: list[Job], run: Run, table: dict[str, Any], results: Path) -> str:
-    """The plan of a run for people, from the jobs that it would start."""
+def list_captions(run: Run, table: dict[str, Any]) -> dict[str, int]:
+    """Captions of an item of each published set."""
+    found = {}
+    for name, definition in run.sets.items():
+        if wanted := sources({**definition, "files": {}}):
+            found[name] = table[wanted[0][0]].get("captions", 1)
+    return found
+
+
+def ask_network(run: Run, table: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
+    """Ask for the sizes of what is to be downloaded, put them into the rows, say what is odd."""
+    urls = {f"{s}/{n}": find_source(table, s, n).url for s, n in run.places}
+    asked = [r for r in rows if r["state"] == "to download"]
+    files = {r["file"]: urls[r["file"]] for r in asked if urls.get(r["file"])}
+    answers = ask_sizes(files.values())
+    if not answers:
+        return ["no address can be reached: sizes are those of workflow/sources.yaml"]
+    notes, found = [], {name: answers[url] for name, url in files.items()}
+    names = {f"hub: {o['checkpoint']}@{o['revision']}": o for o in run.checkpoints.values()}
+    wanted = {name: (o["checkpoint"], o["revision"]) for name, o in names.items()}
+    hub = ask_checkpoints(wanted[r["file"]] for r in asked if r["file"] in wanted)
+    found |= {name: hub[one] for name, one in wanted.items() if one in hub}
+    for row in asked:
+        answer = found.get(row["file"])
+        if answer is None:
+            continue
+        if answer.note:
+            notes.append(f"{row['file']}: {answer.note}")
+        elif row["bytes"] and row["exact"] and row["bytes"] != answer.bytes:
+            notes.append(
+                f"{row['file']}: {answer.bytes:,} bytes there, {row['bytes']:,} in "
+                "workflow/sources.yaml"
+            )
+        row["bytes"] = answer.bytes or row["bytes"]
+    return notes
+
+
+def write_plan(
+    jobs: list[Job],
+    run: Run,
+    table: dict[str, Any],
+    results: Path,
+    rate: Rate,
+    prompts: dict[str, Any] | None = None,
+    online: bool = False,
+) -> str:
+    """The plan of a run for people, from the jobs that it would start.
+
+    Parameters
+    ----------
+    rate
+        How fast the device computes that the run is planned for.
+    prompts
+        Those of workflow/prompts.yaml, by which configurations of earlier runs are resolved.
+    online
+        Ask the addresses of downloads for their sizes.
+    """
     items = {
         name: count_items(definition, table, results / run.name / f"pairs/{name}.parquet")
         for name, definition in run.sets.items()
     }
-    lines = [f"run {run.name}: {len(jobs)} jobs", "", "DOWNLOAD"]
     rows = list_downloads(run, table)
+    notes = ask_network(run, table, rows) if online else []
+    lines = [f"run {run.name}: {len(jobs)} jobs", "", *_downloads(rows, notes), "", "COMPUTE"]
+    known = read_benchmarks(results, prompts)
+    plan = estimate(jobs, run, items, list_captions(run, table), known, rate)
+    lines += [*_lengths(plan), f"  {'':24}  {rate.words}", "", "STORE"]
+    sizes = [row["bytes"] for row in rows if row["state"] == "to download"]
+    stored = {"downloads": None if None in sizes else sum(sizes)}
+    stored |= list_storage(run, table, items, jobs)
+    lines += [f"  {human(size):>9}  {what}" for what, size in stored.items()]
+    return "\n".join(lines)
+
+
+def _downloads(rows: list[dict[str, Any]], notes: list[str]) -> list[str]:
+    lines = ["DOWNLOAD"]
     for row in rows:
         terms = f"{row['state']}; {row['licence']}"
         lines.append(f"  {human(row['bytes']):>9}  {row['file']}  ({terms})")
     waiting = [row for row in rows if row["state"] == "to download"]
     sizes = [row["bytes"] for row in waiting]
-    unknown = f", {sizes.count(None)} of them of unknown size" if None in sizes else ""
+    unknown = f", and {sizes.count(None)} files of unknown size" if None in sizes else ""
     total = human(sum(size or 0 for size in sizes))
-    lines.append(f"  {total:>9}  to download in {len(waiting)} files{unknown}")
+    lines.append(f"  {total:>9}  to download in {len(waiting) - sizes.count(None)} files{unknown}")
     for obtain in dict.fromkeys(r["obtain"] for r in rows if r["state"].startswith("obtain")):
         names = [r["file"] for r in rows if r["obtain"] == obtain and r["state"][0] == "o"]
         lines.append(f"  needs an account or consent: {obtain}")
         lines += [f"             put it at data/{name}" for name in names]
-    lines += ["", "COMPUTE"]
-    plan = estimate(jobs, items, read_benchmarks(results))
+    return [*lines, *(f"  note: {note}" for note in notes)]
+
+
+def _lengths(plan: dict[str, dict[str, Any]]) -> list[str]:
+    """A line for each rule with the arithmetic, and the sum; what is unknown stands apart."""
+    lines = []
     for rule, row in plan.items():
-        past = f"from {row['basis']} earlier jobs" if row["basis"] else "none timed so far"
-        length = duration(row["seconds"]) if row["unknown"] < row["jobs"] else "unknown"
-        lines.append(f"  {length:>9}  {row['jobs']:4d} x {rule}  ({past})")
-    total = sum(row["seconds"] for row in plan.values())
+        known = row["jobs"] - row["unknown"]
+        apart = f", {row['unknown']} of unknown length" if row["unknown"] and known else ""
+        lines.append(
+            f"  {_span(row) if known else 'unknown':>24}  {row['jobs']:4d} x {rule}{apart}"
+        )
+        kinds = row["words"]
+        for words, count in sorted(kinds.items(), key=lambda one: -one[1])[:6]:
+            lines.append(f"  {'':24}       {count} x {words}")
+        if len(kinds) > 6:
+            lines.append(f"  {'':24}       and {len(kinds) - 6} others")
+    whole = {key: sum(row[key] for row in plan.values()) for key in ("low", "seconds", "high")}
     missing = sum(row["unknown"] for row in plan.values())
-    lines.append(
-        f"  {duration(total):>9}  one job after another on a machine like this"
-        + (f", and {missing} jobs of unknown length" if missing else "")
-    )
-    if not total:
-        lines.append("             (nothing was timed here yet; the run `smoke` times most rules)")
-    lines += ["", "STORE"]
-    stored = {"downloads": sum(size or 0 for size in sizes)}
-    stored |= list_storage(run, table, items, jobs)
-    lines += [f"  {human(size):>9}  {what}" for what, size in stored.items()]
-    return "\n".join(lines)
+    rest = f", without {missing} jobs of unknown length" if missing else ""
+    return [*lines, f"  {_span(whole):>24}  one job after another{rest}"]
+
+
+def _span(row: dict[str, float]) -> str:
+    return f"{duration(row['seconds'])} ({duration(row['low'])} to {duration(row['high'])})"
 
 
 def human(size: float | None) -> str:
@@ -246,9 +263,3 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _rows(pairs: Path) -> int:
-    import pyarrow.parquet as pq
-
-    return pq.read_metadata(pairs).num_rows

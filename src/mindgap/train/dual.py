@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,7 +12,9 @@ from torch.nn import functional as F
 from mindgap.embed.encoders.base import Adapter, Inputs
 from mindgap.train.amend import Amendment
 from mindgap.train.losses import LOSSES
-from mindgap.train.pool import Pool
+
+if TYPE_CHECKING:
+    from mindgap.train.pool import Pool
 
 SIGMOID_BIAS = -10.0  # SigLIP's own start
 

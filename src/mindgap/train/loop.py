@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from mindgap.config.train import Recipe
 from mindgap.runtime.errors import UserError
 from mindgap.train.parallel import Group
 from mindgap.train.rows import grid
 from mindgap.train.state import State
+
+if TYPE_CHECKING:
+    from mindgap.config.train import Recipe
 
 
 def rate(recipe: Recipe, step: int) -> float:

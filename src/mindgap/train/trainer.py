@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mindgap.config.train import DualRecipe
 from mindgap.train.dual import Dual, chunks, trims
 from mindgap.train.loop import cast
 from mindgap.train.parallel import Group
-from mindgap.train.pool import Pool
+
+if TYPE_CHECKING:
+    from mindgap.config.train import DualRecipe
+    from mindgap.train.pool import Pool
 
 
 def scale(recipe: DualRecipe, step: int) -> float:

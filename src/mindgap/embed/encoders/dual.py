@@ -19,7 +19,8 @@ class Siglip(Adapter):
     """SigLIP (Zhai et al., ICCV 2023), and SigLIP 2 at fixed resolution.
 
     It was trained on texts of full length whose padding is read like any other token, so there is
-    no attention mask, whatever the tokenizer offers.
+    no attention mask, whatever the tokenizer offers. It was also trained on lower-case texts, which
+    the published tokenizer of SigLIP 2, Gemma's, does not see to.
     """
 
     padding = "max_length"
@@ -30,6 +31,15 @@ class Siglip(Adapter):
     def dimension(self) -> int:
         """Width of the picture tower, which the text head is projected to."""
         return self.config.vision_config.hidden_size
+
+    def load_tokenizer(self) -> None:
+        """Load the tokenizer; texts reach it in lower case."""
+        super().load_tokenizer()
+        self.facts["lowercase"] = True
+
+    def tokenise(self, texts: list[str]) -> Inputs:
+        """Token ids of the texts in lower case, padded to full length."""
+        return super().tokenise([text.lower() for text in texts])
 
 
 class Siglip2(Siglip):
