@@ -30,7 +30,15 @@ from mindgap.runtime.errors import UserError
 from tests.samples import given
 
 #: Options of each published kind that a run of ours asks for, besides its split.
-MORE = {"mnist_fsdd": {"test_speakers": ["theo"], "pairing_seed": 0}}
+MORE = {
+    "mnist_fsdd": {"test_speakers": ["theo"], "pairing_seed": 0},
+    "spoken_scenes": {
+        "scenes": 40,
+        "scene_seed": 0,
+        "validation_speaker": "yweweler",
+        "test_speaker": "theo",
+    },
+}
 PUBLISHED = [
     k
     for k, kind in KINDS.items()

@@ -12,6 +12,7 @@ CAPS: dict[str, int] = {
     "train.threads": 1,
     "codebook.threads": 1,
     "datasets.*.items": 100,
+    "datasets.*.scenes": 100,
     "datasets.*.skip": 10,
     "datasets.*.size": 32,
     "datasets.*.frames": 4,
