@@ -18,7 +18,7 @@ PAGES += sorted(
     if not path.is_relative_to(ROOT / "docs/snapshot")
 )
 BLOCK = re.compile(
-    r"(?:^ *<!-- not run: (?P<why>.+) -->\n)?^(?P<indent> *)```(?P<language>bash|python)\n"
+    r"(?:^ *<!-- not run: (?P<why>[^\n]+) -->\n)?^(?P<indent> *)```(?P<language>bash|python)\n"
     r"(?P<code>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )

@@ -26,7 +26,7 @@ PLAN = Path("docs/snapshot.yaml")
 #: File that a run writes last.
 DONE = "checked.json"
 #: What of a scored claim is kept; workflow/claims.yaml has the rest.
-SCORE = ("id", "published", "measured", "verdict", "reason", "points", "power")
+SCORE = ("id", "measured", "verdict", "power")
 Where = dict[str, Any]
 
 
@@ -124,7 +124,7 @@ def _take(folder: Path, before: Path, target: Path, plan: Plan) -> str:
     write_json(target / "run.json", describe(record, folder / "logs"))
     scores = json.loads((folder / "scorecard.json").read_text(encoding="utf-8"))
     write_text(target / "scorecard.json", compact(scores))
-    count = 0
+    count, absent = 0, []
     for table, selection in plan.tables.items():
         if selection.runs is not None and name not in selection.runs:
             continue
@@ -135,18 +135,22 @@ def _take(folder: Path, before: Path, target: Path, plan: Plan) -> str:
                 write_text(target / table, text)
                 count += 1
         elif selection.runs is not None:
-            raise UserError(f"{folder / table} is missing; finish the run, then call this again")
-    return f"{name}: {count} tables"
+            absent.append(table)
+    return f"{name}: {count} tables" + (f"; it has no {', '.join(absent)}" if absent else "")
 
 
 def compact(scores: Iterable[Mapping[str, Any]]) -> str:
-    """The answered claims of a scorecard as JSON, one line each."""
+    """The answered claims of a scorecard as JSON, one line each; the reason where one is needed."""
     rows = [
-        json.dumps({key: _short(score[key]) for key in SCORE}, ensure_ascii=False)
+        json.dumps({key: _short(score[key]) for key in SCORE} | _reason(score), ensure_ascii=False)
         for score in scores
         if score["verdict"] != "not_run"
     ]
     return "[\n" + ",\n".join(rows) + "\n]\n"
+
+
+def _reason(score: Mapping[str, Any]) -> dict[str, str]:
+    return {"reason": "" if score["verdict"] == "reproduced" else score["reason"]}
 
 
 def _short(value: Any) -> Any:
