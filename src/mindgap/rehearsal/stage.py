@@ -69,10 +69,11 @@ class Stage:
         return ["--configfile", str(Path(config).resolve()), "overlay.yaml"]
 
 
-def set_stage(config: str, root: Path, accounts: bool = False) -> Stage:
+def set_stage(config: str, root: Path, accounts: bool = False, elsewhere: bool = False) -> Stage:
     """Prepare the rehearsal of a config file: overlay, stand-ins, copy of the workflow.
 
-    With `accounts`, sets that need an account or consent are rehearsed, too, selected or not.
+    With `accounts`, sets that need an account or consent are rehearsed, too, selected or not;
+    `elsewhere` says that jobs run on other machines than this one.
     """
     played = read_name(config)
     default, prompts = (
@@ -87,7 +88,7 @@ def set_stage(config: str, root: Path, accounts: bool = False) -> Stage:
     changes |= {
         f"select.{k}": v for k, v in first.get("select", {}).items() if v != given["select"].get(k)
     }
-    changes |= shrink(Run.resolve(merge(given, first), prompts).options)
+    changes |= shrink(Run.resolve(merge(given, first), prompts).options, elsewhere)
     run = Run.resolve(merge(given, nested(changes)), prompts)
     _copy(root, folder)
     shutil.rmtree(folder / "mirror", ignore_errors=True)
