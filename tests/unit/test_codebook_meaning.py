@@ -24,6 +24,7 @@ from mindgap.codebook.usage import count_codes, jensen_shannon, measure_usage, p
 from mindgap.data.pairs import read_column
 from mindgap.data.sets import build_pairs
 from mindgap.data.shapes import COLOURS, MOTIONS
+from mindgap.runtime.errors import UserError
 from tests.samples import resolve
 
 
@@ -363,3 +364,12 @@ def test_examples_fire_and_codes_are_shown_once():
         for code, items in own.items():
             assert len(set(items)) == 2
             assert (concept[items] == code).all()
+
+
+def test_concepts_that_are_too_rare_to_be_split_end_in_a_sentence():
+    (a, b), concepts, _ = planted(n=40)
+    fires = present(a, 12), present(b, 12)
+    with pytest.raises(
+        UserError, match="no concept is in 10 items of each half of the 40 held-out"
+    ):
+        name_codes(fires, concepts, 0)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from mindgap.codebook.usage import count_codes
 from mindgap.data.pairs import read_pairs
+from mindgap.runtime.errors import UserError
 
 FAMILIES = ("shape", "colour", "size", "motion", "place")
 LEAST_ITEMS = 10  # items that a concept needs in each half
@@ -104,6 +105,11 @@ def name_codes(
     kept = np.flatnonzero((has[choose].sum(0) >= LEAST_ITEMS) & (has[test].sum(0) >= LEAST_ITEMS))
     # A concept that every item has cannot be told apart from nothing.
     kept = kept[~has[:, kept].all(0)]
+    if not len(kept):
+        raise UserError(
+            f"no concept is in {LEAST_ITEMS} items of each half of the {n} held-out items, and "
+            "outside one; measure on more items"
+        )
     code, best, measured = _choose(fires, has, choose, test, kept)
     _, _, null = _choose(fires, shuffled, choose, test, kept)
     rows = []

@@ -22,9 +22,13 @@ _WHERE = ("on a table", "in the snow", "under a bridge", "by the sea", "near a w
 
 
 def caption(number: int) -> str:
-    """A short sentence; no two numbers below 900 have the same one."""
-    what, how = _WHAT[number % 15], _HOW[number // 15 % 10]
-    return f"A {how} {what} {_WHERE[number // 150 % 6]}"
+    """A short sentence; no two numbers below 900 have the same one.
+
+    Some words stand in many sentences, so that a code can be asked whether it means them.
+    """
+    what, how = _WHAT[number % 15], _HOW[number // 30 % 10]
+    verb = ("is", "was", "stands")[number // 300 % 3]
+    return f"A {how} {what} {verb} {_WHERE[number // 15 % 2 + 2 * (number % 3)]}"
 
 
 def picture(

@@ -30,7 +30,8 @@ def rehearse(config: str, root: Path, options: list[str], accounts: bool = False
     """
     begun = time.monotonic()
     table = read_yaml(root / "workflow/sources.yaml")
-    stage = set_stage(config, root, accounts)
+    elsewhere = any(name in word for word in options for name in ("slurm", "kubernetes"))
+    stage = set_stage(config, root, accounts, elsewhere)
     say_stage(stage)
     wide = _wide(stage, config, table)
     for sentence in early(stage, wide):

@@ -62,14 +62,18 @@ CAPS |= {
 }
 
 
-def shrink(options: dict[str, Any]) -> dict[str, Any]:
-    """Key -> value of each of a run's sizes that is larger than a rehearsal takes."""
+def shrink(options: dict[str, Any], elsewhere: bool = False) -> dict[str, Any]:
+    """Key -> value of each of a run's sizes that is larger than a rehearsal takes.
+
+    A GPU is asked for only where there is one, or where jobs run `elsewhere`.
+    """
     found: dict[str, Any] = {}
     for pattern, most in CAPS.items():
         for key, value in _values(options, pattern.split(".")):
             if isinstance(value, int) and not isinstance(value, bool) and value > most:
                 found[key] = most
-    if str(options.get("device", "")).startswith("cuda") and shutil.which("nvidia-smi") is None:
+    here = elsewhere or shutil.which("nvidia-smi") is not None
+    if str(options.get("device", "")).startswith("cuda") and not here:
         found["device"] = "auto"
     return found
 

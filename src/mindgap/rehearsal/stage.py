@@ -6,6 +6,7 @@ its workflow/sources.yaml, and its claims name the rehearsal among the runs that
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +22,13 @@ from mindgap.data.sources import find_source
 from mindgap.overlay import read_name
 from mindgap.rehearsal.sizes import nested, shrink
 from mindgap.rehearsal.standins import fill_mirror, restate_sources
+from mindgap.runtime.files import sha256, write_json
 
 FOLDER = Path(".rehearsal")
 MARK = "rehearsal-"
 #: What a stage has for itself; everything else is a link to the checkout.
 _COPIED = ("Snakefile", "rules", "scripts", "config", "profiles", "workflow")
-_OWN = ("data", "results", "mirror", "overlay.yaml")
+_OWN = ("data", "results", "mirror", "mirror.json", "overlay.yaml")
 _NOTE = (
     ".. warning:: This is a rehearsal: small stand-ins took the place of all data and models, so "
     "no number on this page means anything.\n\n"
@@ -67,10 +69,11 @@ class Stage:
         return ["--configfile", str(Path(config).resolve()), "overlay.yaml"]
 
 
-def set_stage(config: str, root: Path, accounts: bool = False) -> Stage:
+def set_stage(config: str, root: Path, accounts: bool = False, elsewhere: bool = False) -> Stage:
     """Prepare the rehearsal of a config file: overlay, stand-ins, copy of the workflow.
 
-    With `accounts`, sets that need an account or consent are rehearsed, too, selected or not.
+    With `accounts`, sets that need an account or consent are rehearsed, too, selected or not;
+    `elsewhere` says that jobs run on other machines than this one.
     """
     played = read_name(config)
     default, prompts = (
@@ -85,11 +88,12 @@ def set_stage(config: str, root: Path, accounts: bool = False) -> Stage:
     changes |= {
         f"select.{k}": v for k, v in first.get("select", {}).items() if v != given["select"].get(k)
     }
-    changes |= shrink(Run.resolve(merge(given, first), prompts).options)
+    changes |= shrink(Run.resolve(merge(given, first), prompts).options, elsewhere)
     run = Run.resolve(merge(given, nested(changes)), prompts)
     _copy(root, folder)
     shutil.rmtree(folder / "mirror", ignore_errors=True)
     notes = fill_mirror(run, folder / "mirror")
+    _forget(folder)
     _write(folder / "overlay.yaml", nested(changes))
     _write(folder / "workflow/sources.yaml", restate_sources(table, folder / "mirror"))
     claims = read_yaml(root / "workflow/claims.yaml")
@@ -142,6 +146,18 @@ def _copy(root: Path, folder: Path) -> None:
             link = folder / source.name
             link.unlink(missing_ok=True)
             link.symlink_to(source.resolve())
+
+
+def _forget(folder: Path) -> None:
+    """Delete an earlier rehearsal if the stand-ins are not the same any more."""
+    mirror, listing = folder / "mirror", folder / "mirror.json"
+    files = sorted(p for p in mirror.rglob("*") if p.is_file())
+    now = {p.relative_to(mirror).as_posix(): sha256(p) for p in files}
+    before = json.loads(listing.read_text(encoding="utf-8")) if listing.exists() else None
+    if now != before:
+        for name in ("data", "results"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+    write_json(listing, now)
 
 
 def _write(path: Path, data: Any) -> None:

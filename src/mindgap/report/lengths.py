@@ -21,6 +21,7 @@ from mindgap.runtime.errors import UserError
 from mindgap.runtime.progress import read_durations
 
 START_S = 2.0  # seconds until a script has its libraries
+LOAD_S = 6.0  # the same with those of networks, and a model
 #: Work per step of two jobs that count as the same network.
 _ALIKE = 2.0
 #: Factor to both sides of an estimate from earlier jobs: of the same size, and of another.
@@ -62,14 +63,16 @@ class Length:
 
 
 def read_benchmarks(results: Path, prompts: dict[str, Any] | None = None) -> dict[str, list[Past]]:
-    """Rule -> each of its jobs that some run here has timed.
+    """Rule -> each of its jobs that some run here has timed, rehearsals too.
 
     With `prompts`, those of workflow/prompts.yaml, the work of jobs about networks is taken from
-    the configuration that their run has saved.
+    the configuration that their run has saved; the small models of a rehearsal have none.
     """
     found: dict[str, list[Past]] = defaultdict(list)
-    for folder in sorted(results.glob("*/benchmarks")):
-        run = _saved(folder.parent, prompts)
+    played = results.parent.glob(".rehearsal/*/results/*/benchmarks")
+    for folder in [*sorted(results.glob("*/benchmarks")), *sorted(played)]:
+        own = folder.is_relative_to(results)
+        run = _saved(folder.parent, prompts) if own else None
         rows = _Rows(folder.parent)
         for file in sorted(folder.rglob("*.tsv")):
             with open(file, encoding="utf-8") as stream:
@@ -124,8 +127,8 @@ def length_of(
 ) -> Length | None:
     """How long a job takes; None where nobody knows.
 
-    A network's job takes its operations at the device's rate and something for every step. Earlier
-    jobs here tell what a step costs, and where one is of the same size per step, the whole.
+    A network's job takes its operations at the device's rate and something for its start and for
+    every step; where an earlier job here was of the same size per step, it is judged by that one.
     """
     past = known.get(job.rule, []) if rate.here or work is None else []
     if work is not None and work.network:
@@ -158,18 +161,10 @@ def _network(work: Work, past: list[Past], rate: Rate) -> Length:
             seconds = START_S + own * work.operations / near.work.operations
             words = f"{work.words}; as fast as an earlier job of this size"
             return Length(seconds / _NEAR, seconds, seconds * _NEAR, words)
-    step = rate.step
-    if past:
-        step = statistics.median(_step(p, rate) for p in past)
-    fixed = START_S + step * work.steps
+    # A job of a toy network says how long it takes until the first step.
+    fixed = min((p.seconds for p in past), default=LOAD_S) + rate.step * work.steps
     low, usual, high = (fixed + work.operations / r for r in (rate.high, rate.usual, rate.low))
     return Length(low, usual, high, work.words)
-
-
-def _step(past: Past, rate: Rate) -> float:
-    """Seconds of an earlier job that its operations do not explain, for each of its steps."""
-    rest = past.seconds - START_S - past.work.operations / rate.usual
-    return max(rest, 0.0) / past.work.steps
 
 
 def _guess(past: list[Past], count: int | None) -> tuple[float, float]:

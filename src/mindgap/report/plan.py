@@ -240,7 +240,10 @@ def _lengths(plan: dict[str, dict[str, Any]]) -> list[str]:
     whole = {key: sum(row[key] for row in plan.values()) for key in ("low", "seconds", "high")}
     missing = sum(row["unknown"] for row in plan.values())
     rest = f", without {missing} jobs of unknown length" if missing else ""
-    return [*lines, f"  {_span(whole):>24}  one job after another{rest}"]
+    lines.append(f"  {_span(whole):>24}  one job after another{rest}")
+    if missing:
+        lines.append(f"  {'':24}  (the run `smoke`, or a rehearsal, times most rules here)")
+    return lines
 
 
 def _span(row: dict[str, float]) -> str:

@@ -128,6 +128,7 @@ def work_of(
         "embed_initialisations": _initialisations,
         "train_model": _training,
         "train_codebook": _codebook,
+        "trace_depth": _depth,
     }
     return makers[job.rule](job, run, items, captions) if job.rule in makers else None
 
@@ -192,6 +193,19 @@ def _codebook(job: Job, run: Run, items: dict, captions: dict) -> Work | None:
     steps = options.steps
     words = f"{steps:,} steps x {options.batch} pairs x 3 x {_giga(each)}"
     return Work(3 * each * steps * options.batch, steps, words)
+
+
+def _depth(job: Job, run: Run, items: dict, captions: dict) -> Work:
+    options = run.config.cone.depth
+    kinds = len(options.activations) * len(options.biases)
+    sizes = [options.width**2 * options.inputs * options.seeds * kinds]
+    sizes += [w**2 * options.widths.inputs * options.widths.seeds for w in options.widths.widths]
+    # Drawing a weight costs about as much as twenty operations on it.
+    drawn = 20 * sum(w**2 for w in options.widths.widths) * options.widths.seeds
+    drawn += 20 * options.width**2 * options.seeds * kinds
+    layers = options.depth
+    words = f"{layers} layers of {options.width:,} units and of {max(options.widths.widths):,}"
+    return Work(layers * (_FORWARD * sum(sizes) + drawn), layers, words)
 
 
 def _tokens(modality: str, options: Any) -> float:
