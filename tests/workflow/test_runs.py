@@ -158,7 +158,7 @@ def test_a_run_fits_on_a_screen(smoke):
     for chapter in ("data", "embed", "gap", "cone", "shift", "train", "downstream", "codebook"):
         assert len(re.findall(rf"^\[ *\d+ of \d+ jobs, .*\] {chapter}: .*\?$", text, re.M)) == 1
     assert f"results/smoke: {len(scores)} claims, " in text
-    assert lines[-2:] == [
+    assert smoke.first.stdout.splitlines()[-2:] == [
         "report: results/smoke/report.html",
         "start here: results/smoke/index.html",
     ]
