@@ -38,10 +38,7 @@ codebook:
     measure_items: 40
     set_items: 50
     seeds: [0]
-    variants: [continuous, matched, rvq, simvq]
-  variants:
-    rvq: {quantiser: rvq}
-    simvq: {quantiser: simvq}
+    variants: [continuous, matched]
   tasks:
     scenes: {train: spoken_scenes, test: spoken_scenes_held, modalities: [image, audio]}
     named: {train: spoken_scenes, test: spoken_scenes_held, modalities: [audio, text], variants: [matched]}
@@ -66,12 +63,7 @@ def test_units_end_in_tables_and_a_figure(trained):
         for name in ("units", "crossings", "queries", "codebooks")
     )
     keys = ["task", "variant", "modality"]
-    with_codes = [
-        ("named", "matched"),
-        ("scenes", "matched"),
-        ("scenes", "rvq"),
-        ("scenes", "simvq"),
-    ]
+    with_codes = [("named", "matched"), ("scenes", "matched")]
     assert sorted(set(units[keys[:2]].itertuples(index=False, name=None))) == with_codes
     assert units.groupby(keys).size().eq(1).all()
     assert units["pnmi"].between(0, 1).all()
@@ -84,8 +76,8 @@ def test_units_end_in_tables_and_a_figure(trained):
     assert (
         own.loc["scenes_matched_s0", ["pnmi_above_a", "pnmi_above_b", "query_above"]].notna().all()
     )
-    counted = crossings[(crossings["variant"] == "rvq") & (crossings["chosen_on"] == "both")]
-    assert own.loc["scenes_rvq_s0", "own_codes"] == counted["own"].sum()
+    counted = crossings[(crossings["task"] == "scenes") & (crossings["chosen_on"] == "both")]
+    assert own.loc["scenes_matched_s0", "own_codes"] == counted["own"].sum()
     for name in ("scenes_matched_s0", "named_matched_s0"):
         assert (results / f"figures/units/{name}.png").stat().st_size > 4_000
     assert "Nothing to be done" in trained.snakemake("small.yaml", "-n").both
@@ -97,6 +89,6 @@ def test_a_measure_of_units_trains_nothing(trained):
     path.write_text(old + "\n_EDITED = True\n")
     plan = trained.plan("small.yaml")
     path.write_text(old)
-    assert plan["read_units"] == 4
+    assert plan["read_units"] == 2
     assert "train_codebook" not in plan
     assert "read_codes" not in plan
