@@ -22,7 +22,7 @@ from mindgap.rehearsal.checkpoints import CHECKPOINTS, find_published, make_chec
 from mindgap.rehearsal.made import caption
 from mindgap.rehearsal.review import find_failed, find_lost, find_short
 from mindgap.rehearsal.sizes import CAPS, nested, shrink
-from mindgap.rehearsal.stage import cast, with_accounts
+from mindgap.rehearsal.stage import cast, forget_other, with_accounts
 from mindgap.report.dry import Job
 from mindgap.report.present import present
 from mindgap.report.tables import Tables
@@ -228,3 +228,18 @@ def test_failed_jobs_are_told_from_those_that_wait(tmp_path):
     failed, waiting = find_failed(tmp_path, jobs)
     assert failed == ["b d: no such member (bad.log)"]
     assert waiting == 1
+
+
+def test_other_stand_ins_start_a_rehearsal_anew(tmp_path):
+    (tmp_path / "mirror/a").mkdir(parents=True)
+    (tmp_path / "mirror/a/x.zip").write_bytes(b"one")
+    for name in ("data", "results"):
+        (tmp_path / name).mkdir()
+    forget_other(tmp_path)
+    assert not (tmp_path / "results").exists(), "nobody knows what these were made from"
+    (tmp_path / "results").mkdir()
+    forget_other(tmp_path)
+    assert (tmp_path / "results").exists()
+    (tmp_path / "mirror/a/x.zip").write_bytes(b"two")
+    forget_other(tmp_path)
+    assert not (tmp_path / "results").exists()

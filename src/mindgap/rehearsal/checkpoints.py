@@ -121,9 +121,12 @@ def find_published(options: dict[str, Any]) -> tuple[Published, bool]:
 def make_checkpoint(published: Published, folder: Path, seed: int = 0) -> None:
     """Write a small random model with tokenizer and processor in the form of a published one."""
     import torch
+    from transformers.utils import logging
 
     from mindgap.rehearsal import families
 
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     folder.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -93,7 +93,7 @@ def set_stage(config: str, root: Path, accounts: bool = False, elsewhere: bool =
     _copy(root, folder)
     shutil.rmtree(folder / "mirror", ignore_errors=True)
     notes = fill_mirror(run, folder / "mirror")
-    _forget(folder)
+    forget_other(folder)
     _write(folder / "overlay.yaml", nested(changes))
     _write(folder / "workflow/sources.yaml", restate_sources(table, folder / "mirror"))
     claims = read_yaml(root / "workflow/claims.yaml")
@@ -148,7 +148,7 @@ def _copy(root: Path, folder: Path) -> None:
             link.symlink_to(source.resolve())
 
 
-def _forget(folder: Path) -> None:
+def forget_other(folder: Path) -> None:
     """Delete an earlier rehearsal if the stand-ins are not the same any more."""
     mirror, listing = folder / "mirror", folder / "mirror.json"
     files = sorted(p for p in mirror.rglob("*") if p.is_file())
