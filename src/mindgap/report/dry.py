@@ -33,7 +33,7 @@ class Job:
     @property
     def name(self) -> str:
         """Rule and wildcards in words, without the run's."""
-        which = "/".join(value for key, value in self.wildcards.items() if key != "run")
+        which = "/".join(v for key, v in self.wildcards.items() if v and key != "run")
         return f"{self.rule} {which}".rstrip()
 
 
