@@ -42,7 +42,8 @@ class House:
 
     def make(self, *words, **more):
         """Call make as a user does, in the environment of the tests."""
-        return self.run("make", "-o", "setup", f"VENV={sys.prefix}", *words, **more)
+        quiet = "--no-print-directory"  # these tests may have been started by make
+        return self.run("make", quiet, "-o", "setup", f"VENV={sys.prefix}", *words, **more)
 
     def plan(self, config, *args):
         """Jobs that a dry run would start: rule -> count, without the collecting rule `all`."""

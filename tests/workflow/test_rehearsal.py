@@ -124,7 +124,8 @@ def test_what_is_broken_on_purpose_is_named(small):
         "no such file; is this the published archive?",
         "embed_pairs clip_vitb16/cifar10: data/models/openai--clip-vit-base-patch16/main lacks the "
         "files of its tokenizer (such as tokenizer.json)",
-        "claim misspelt: gap/gap.csv of run small will have no row with model clip_vitb23",
+        "claim misspelt: gap/gap.csv of run small will have no row with dataset mscoco_val, model "
+        "clip_vitb23; correct the row",
         "rule build_pairs asks for 10 MB and took",
     ]
     for sentence in sentences:

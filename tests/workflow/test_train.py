@@ -92,7 +92,7 @@ def test_an_option_reruns_what_depends_on_it(trained, edit, expected):
     config.write_text(old)
     if expected:
         expected = expected | {"compare_trainings": 1, "plot_trainings": 1}
-    about = {"save_config", "record_run", "check_scorecard", "score_claims"}
+    about = {"save_config", "record_run", "check_scorecard", "score_claims", "write_index"}
     about |= {"compare_models", "plot_downstream"}  # which set all models side by side
     assert {rule: n for rule, n in plan.items() if rule not in about} == expected
 
