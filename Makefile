@@ -68,7 +68,7 @@ PYTEST  = $(BIN)/python -m pytest -n 2
 quick: setup lint  ## lint, format and unit tests (2 min)
 	@$(PYTEST) tests/unit
 
-test: setup lint  ## lint, format, unit, golden and workflow tests (15 min)
+test: setup lint  ## lint, format, unit, golden and workflow tests (20 min)
 	@$(PYTEST)
 
 test-all: test test-install test-docs test-browser test-numerics test-faults test-remotes test-slurm  ## every test there is (90 min, as root)

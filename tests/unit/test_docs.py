@@ -148,6 +148,10 @@ def test_rows_match_any_condition():
         select(frame, Selection(where=[{"k": [0.3, 2]}, {"a": "x", "k": 1}]), "t").index
     ) == [0, 1, 2]
     assert list(select(frame, Selection(where=[{"a": "z"}]), "t").index) == []
+    # A column that only some runs have is left out where it is not; any other is a mistake.
+    assert list(select(frame, Selection(columns=["a"], optional=["k", "places"]), "t")) == ["a", "k"]
+    with pytest.raises(UserError, match="has no column places"):
+        select(frame, Selection(columns=["a", "places"]), "t")
 
 
 def test_time_is_that_in_which_a_job_was_at_work(tmp_path):

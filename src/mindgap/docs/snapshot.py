@@ -31,12 +31,16 @@ Where = dict[str, Any]
 
 
 class Selection(BaseModel):
-    """Part of a table: some columns, and the rows that match any of some conditions."""
+    """Part of a table: some columns, and the rows that match any of some conditions.
+
+    Columns that not every run has are `optional`.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     runs: list[str] | None = None
     columns: list[str] | None = None
+    optional: list[str] = []
     where: list[Where] = []
 
 
@@ -167,7 +171,9 @@ def select(frame: pd.DataFrame, selection: Selection, table: str) -> pd.DataFram
         )
     if selection.where:
         frame = frame[pd.concat([matches(frame, w) for w in selection.where], axis=1).any(axis=1)]
-    return frame[selection.columns] if selection.columns else frame
+    if selection.columns is None:
+        return frame
+    return frame[selection.columns + [name for name in selection.optional if name in frame]]
 
 
 def matches(frame: pd.DataFrame, where: Where) -> pd.Series:
