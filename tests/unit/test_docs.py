@@ -149,7 +149,10 @@ def test_rows_match_any_condition():
     ) == [0, 1, 2]
     assert list(select(frame, Selection(where=[{"a": "z"}]), "t").index) == []
     # A column that only some runs have is left out where it is not; any other is a mistake.
-    assert list(select(frame, Selection(columns=["a"], optional=["k", "places"]), "t")) == ["a", "k"]
+    assert list(select(frame, Selection(columns=["a"], optional=["k", "places"]), "t")) == [
+        "a",
+        "k",
+    ]
     with pytest.raises(UserError, match="has no column places"):
         select(frame, Selection(columns=["a", "places"]), "t")
 
