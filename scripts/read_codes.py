@@ -13,10 +13,9 @@ from mindgap.codebook.meaning import (
     single_classes,
 )
 from mindgap.codebook.places import PLACED, localise
-from mindgap.codebook.store import read_codes
+from mindgap.codebook.store import read_codes, write_tables
 from mindgap.codebook.usage import usage_table
 from mindgap.data.pairs import open_pairs, read_column
-from mindgap.runtime.files import write_csv
 from mindgap.runtime.job import run
 
 
@@ -46,10 +45,7 @@ def main(job):
         "places": places,
         "agreement": pd.DataFrame([agreement(codes, size, seed)]),
     }
-    for name, table in tables.items():
-        for column, value in reversed(key.items()):
-            table.insert(0, column, value)
-        write_csv(job.output[name], table)
+    write_tables(job.output, tables, key)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Measure the codes of one codebook as units of speech and of pictures."""
 
-from mindgap.codebook.store import read_codes
+from mindgap.codebook.store import read_codes, write_tables
 from mindgap.codebook.unit_tables import (
     align,
     crossings_table,
@@ -9,7 +9,6 @@ from mindgap.codebook.unit_tables import (
     units_table,
 )
 from mindgap.data.pairs import read_column
-from mindgap.runtime.files import write_csv
 from mindgap.runtime.job import run
 
 
@@ -30,10 +29,7 @@ def main(job):
         "queries": queries_table(pair, kinds, seed),
         "labels": labels_table(pair),
     }
-    for name, table in tables.items():
-        for column, value in reversed(key.items()):
-            table.insert(0, column, value)
-        write_csv(job.output[name], table)
+    write_tables(job.output, tables, key)
 
 
 if __name__ == "__main__":
